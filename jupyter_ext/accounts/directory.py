@@ -1,0 +1,129 @@
+"""Finding accounts, from memory where they are known."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Sequence
+
+from sqlalchemy import select
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from ..errors import Conflict, NotFound
+from ..store.database import Store, next_number
+from ..store.types import utcnow
+from .records import UserRecord
+from .schemas import Account, username_problem
+
+CHANGES = "accounts"
+"""The signal that accounts or keys changed."""
+
+
+class Directory:
+    """The table of users, and a memory of it that every server's changes clear."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._known: dict[str, Account] = {}
+        self._generation = 0
+        store.signals.on_change(CHANGES, self._forget)
+
+    async def by_name(self, username: str) -> Account:
+        """Return an account.
+
+        Raises
+        ------
+        NotFound
+            There is none of this name.
+        """
+        if account := self._known.get(username):
+            return account
+        generation = self._generation
+        async with self._store.read() as session:
+            record = await self.by_username(session, username)
+        if record is None:
+            raise NotFound("user", username)
+        account = record.account()
+        if generation == self._generation:
+            # Otherwise something changed since it was read.
+            self._known[username] = account
+        return account
+
+    async def names(self) -> dict[str, str]:
+        """Return all user names by account id."""
+        async with self._store.read() as session:
+            rows = await session.execute(select(UserRecord.id, UserRecord.username))
+            return {account_id: username for account_id, username in rows}
+
+    async def by_username(self, session: AsyncSession, username: str) -> UserRecord | None:
+        """Return the row of a name."""
+        found: UserRecord | None = await session.scalar(
+            select(UserRecord).where(UserRecord.username == username)
+        )
+        return found
+
+    async def find(self, session: AsyncSession, name: str) -> UserRecord:
+        """Return the row of a name or an id; names that look like ids are reserved.
+
+        Raises
+        ------
+        NotFound
+            There is none.
+        """
+        record = await session.get(UserRecord, name) or await self.by_username(session, name)
+        if record is None:
+            raise NotFound("user", name)
+        return record
+
+    async def add(
+        self,
+        session: AsyncSession,
+        username: str,
+        *,
+        role: str,
+        password: str | None = None,
+        email: str | None = None,
+        permissions: Sequence[str] = (),
+    ) -> UserRecord:
+        """Add a row.
+
+        Raises
+        ------
+        Conflict
+            The name is taken.
+        """
+        number = await next_number(session, "users")
+        record = UserRecord(
+            id=f"user-{number}",
+            username=username,
+            role=role,
+            email=email,
+            enabled=True,
+            permissions=list(permissions),
+            password=password,
+            created_at=utcnow(),
+            last_login=None,
+        )
+        session.add(record)
+        try:
+            await session.flush()
+        except IntegrityError as error:
+            raise Conflict("user", username) from error
+        await self._store.signals.raise_(session, CHANGES)
+        return record
+
+    def _forget(self) -> None:
+        self._generation += 1
+        self._known.clear()
+
+
+def local_name(name: str) -> str:
+    """Return the user name here of somebody whom a hub calls `name`; the same for the same."""
+    lowered = name.lower()
+    if lowered == name and username_problem(name) is None:
+        return name
+    readable = re.sub(r"[^a-z0-9_-]+", "-", lowered).strip("-")[:23] or "u"
+    if not readable[0].isalpha():
+        readable = f"u{readable}"[:23]
+    return f"{readable}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"

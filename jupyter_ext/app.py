@@ -1,0 +1,230 @@
+"""The extension: its configuration, its role (desk or forwarder), its start and its stop."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import os
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from jupyter_core.paths import jupyter_data_dir
+from jupyter_server.extension.application import ExtensionApp
+from traitlets import Callable, Dict, Enum, Float, Int, List, Type, Unicode, Union, default
+
+from .api.services import Gate
+from .api.switch import Switch
+from .desk.lock import DeskLock
+from .desk.remote import RemoteDesk
+from .errors import PlatformError, Unavailable
+
+if TYPE_CHECKING:
+    from jupyter_server.serverapp import ServerApp
+
+    from .api.switch import Handler
+    from .assembly import Desk
+
+PATHS = r"/(?:api/v1(?:/.*)?|ws|(?:containers|devices|images)(?:/.*)?)$"
+"""What is ours below the base URL; everything else is Jupyter's."""
+
+WILDCARDS = ("", "0.0.0.0", "::")  # noqa: S104 - compared with, not bound to
+
+
+class JupyterExt(ExtensionApp):
+    """Containers, machines, databases and data sources for every user of this Jupyter server."""
+
+    name = "jupyter_ext"
+    extension_url = "/lab"
+    load_other_extensions = True
+    description = __doc__ or ""
+    serverapp: ServerApp
+
+    home = Unicode(
+        help="Folder of all state "
+        "(default: $JUPYTER_EXT_HOME, else jupyter_ext in Jupyter's data folder).",
+    ).tag(config=True)
+    store_url = Unicode(
+        help="Database of the product itself: sqlite:////path/file or postgresql://user@host/name "
+        "(default: SQLite in `home`).",
+    ).tag(config=True)
+    store_key = Unicode(
+        help="Key that encrypts secrets in the store "
+        "(default: $JUPYTER_EXT_STORE_KEY, else a file).",
+    ).tag(config=True)
+    store_key_file = Unicode(
+        help="File with that key (default: $JUPYTER_EXT_STORE_KEY_FILE, else store.key beside "
+        "SQLite's file). A PostgreSQL `store_url` needs one of them.",
+    ).tag(config=True)
+    admin_username = Unicode("admin", help="Name of the first administrator.").tag(config=True)
+    admin_password = Unicode(
+        "",
+        help="Password of the first administrator (default: random, shown once at first).",
+    ).tag(config=True)
+    registration = Enum(
+        ["closed", "invite", "open"], "closed", help="Who may make an account of their own."
+    ).tag(config=True)
+    desk_url = Unicode(
+        "",
+        help="Address of a desk (`jupyter ext serve`) that this server forwards to, base URL "
+        "included. Empty: this server is the desk of its `home`, or forwards to the one that is.",
+    ).tag(config=True)
+    rate_limits = Dict(
+        help="Requests by dialect, overriding the documented ones: "
+        '{"piglet": {"amount": 100, "seconds": 60, "burst": 20}}; amount 0 is unlimited.',
+    ).tag(config=True)
+    rate_limit_storage = Unicode(
+        "memory://", help="Where requests are counted: memory:// or redis://host:port/db."
+    ).tag(config=True)
+    socket_limit = Int(
+        10, help="WebSockets that a user with an API key may have open at once."
+    ).tag(config=True)
+    allowed_mounts = Union(
+        [List(Unicode()), Callable()],
+        default_value=None,
+        allow_none=True,
+        help="Folders of the host that containers may use, or a function of the account that "
+        "returns them (default: the notebook root for administrators, and for everybody else "
+        "their own folder below it).",
+    ).tag(config=True)
+    docker_driver_class = Type(
+        "jupyter_ext.containers.docker_driver.DockerDriver",
+        klass="traitlets.config.Configurable",
+        help="Driver of the container engine.",
+    ).tag(config=True)
+    event_history = Float(
+        3600.0, help="Seconds that events are kept for clients that come back."
+    ).tag(config=True)
+    event_history_size = Int(
+        10_000, help="Events that are kept for them, at most; of a thing's states only the newest."
+    ).tag(config=True)
+
+    @default("classes")
+    def _default_classes(self) -> list[type]:
+        from .containers.defaults import ContainerDefaults
+
+        return [ContainerDefaults, self.docker_driver_class]
+
+    @default("home")
+    def _default_home(self) -> str:
+        return os.environ.get("JUPYTER_EXT_HOME") or str(Path(jupyter_data_dir()) / "jupyter_ext")
+
+    # -- what Jupyter calls ------------------------------------------------------------------------
+
+    def initialize_settings(self) -> None:
+        """Decide who is the desk, before anything of it is built."""
+        # What the rooms of the house log goes where Jupyter's own log goes.
+        logging.getLogger("jupyter_ext").parent = self.serverapp.log
+        self._home_folder = Path(self.home).expanduser().absolute()
+        self._gate = Gate()
+        self._switch = Switch(self.serverapp.web_app)
+        self._lock = DeskLock(self._home_folder)
+        self._desk: Desk | None = None
+        self._remote: RemoteDesk | None = None
+        self._starting: asyncio.Task[None] | None = None
+        if self.desk_url:
+            self._forward(RemoteDesk(home=None, url=self.desk_url))
+        else:
+            self._take_or_forward()
+
+    def initialize_handlers(self) -> None:
+        """Register the one router of all our paths."""
+        root = self.serverapp.web_app.settings["base_url"].rstrip("/")
+        handlers = [(re.escape(root) + PATHS, self._switch)]
+        self.serverapp.web_app.add_handlers(".*$", handlers)  # type: ignore[no-untyped-call]
+        # Not every host of the server calls the start hook below (test harnesses don't).
+        self.serverapp.io_loop.add_callback(self._begin)
+
+    async def _start_jupyter_server_extension(self, serverapp: ServerApp) -> None:
+        """Wait for the start, so that its messages stand before Jupyter's address."""
+        await self._begin()
+
+    async def stop_extension(self) -> None:
+        """Let go in order. It may never be called, and nothing relies on it."""
+        if self._starting is not None:
+            self._starting.cancel()
+        if self._desk is not None:
+            await self._desk.stop()
+        if self._remote is not None:
+            await self._remote.close()
+        self._lock.release()
+
+    # -- roles -------------------------------------------------------------------------------------
+
+    def _take_or_forward(self) -> None:
+        if self._lock.acquire():
+            self._become_desk()
+        else:
+            self._forward(RemoteDesk(home=self._home_folder, lost=self._succeed))
+
+    def _become_desk(self) -> None:
+        # What is imported stays; looking through it for garbage again and again takes a quarter of
+        # the time.
+        gc.disable()
+        try:
+            from .assembly import Desk
+        finally:
+            gc.enable()
+
+        self._desk = Desk(self, self._home_folder, self._gate)
+        self._answer_with(self._desk.handlers())
+
+    def _forward(self, remote: RemoteDesk) -> None:
+        from .desk.forward import handlers_for
+
+        self._remote = remote
+        self._answer_with(handlers_for(remote))
+
+    def _answer_with(self, handlers: list[Handler]) -> None:
+        root = re.escape(self.serverapp.web_app.settings["base_url"].rstrip("/"))
+        self._switch.set((root + pattern + "$", kind, kwargs) for pattern, kind, kwargs in handlers)
+
+    async def _succeed(self) -> None:
+        """Become the desk where the old one has ended."""
+        if self._desk is None and self._lock.acquire():
+            self.log.info("The desk of %s has ended; this server takes its place.", self.home)
+            remote, self._remote = self._remote, None
+            self._become_desk()
+            self._starting = None
+            await self._begin()
+            if remote is not None:
+                await remote.close()
+
+    async def _begin(self) -> None:
+        if self._starting is None:
+            self._starting = asyncio.ensure_future(self._start())
+        await self._starting
+
+    async def _start(self) -> None:
+        url = self.own_url()
+        if self._remote is not None:
+            self.log.info("jupyter_ext forwards to the desk at %s", self._remote.url)
+            os.environ["JUPYTER_EXT_URL"] = url
+            if (token_file := self._remote.token_file) is not None:
+                os.environ["JUPYTER_EXT_TOKEN_FILE"] = token_file
+            return
+        if self._desk is None:
+            return
+        try:
+            await self._desk.start()
+        except PlatformError as error:
+            self.log.error("jupyter_ext can't start: %s", error.message)
+            self._gate.fail(error)
+            return
+        except Exception:
+            self.log.exception("jupyter_ext can't start")
+            self._gate.fail(Unavailable("The server could not start.", "Its log says why."))
+            return
+        self._lock.announce(url, self._desk.token_file)
+        os.environ["JUPYTER_EXT_URL"] = url
+        os.environ["JUPYTER_EXT_TOKEN_FILE"] = str(self._desk.token_file)
+        self._gate.open()
+
+    def own_url(self) -> str:
+        """Return where a process of this machine reaches this server, ending with a slash."""
+        server = self.serverapp
+        ip = "127.0.0.1" if server.ip in (*WILDCARDS, "localhost") else server.ip
+        scheme = "https" if server.certfile else "http"
+        host = f"[{ip}]" if ":" in ip else ip
+        return f"{scheme}://{host}:{server.port}{server.base_url}"

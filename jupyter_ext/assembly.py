@@ -1,0 +1,208 @@
+"""The desk: every manager of the house, made once, started in order, stopped in reverse."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from contextlib import suppress
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from jupyter_server.auth import User
+
+from .accounts import routes as account_routes
+from .accounts.api_keys import ApiKeyManager
+from .accounts.manager import AccountManager
+from .accounts.permissions import allowed
+from .accounts.schemas import Account
+from .api import docs
+from .api.application import handlers_for, sockets_for
+from .api.authentication import Authenticator
+from .api.dialects import DIALECTS
+from .api.limits import RateLimiter
+from .api.services import Gate, Services
+from .api.socket import SocketCounter
+from .api.switch import Handler
+from .containers import routes as container_routes
+from .containers.defaults import ContainerDefaults
+from .containers.service import ContainerService
+from .desk.lock import write_private
+from .errors import PlatformError
+from .events import routes as event_routes
+from .events.bus import Bus
+from .events.manager import EventManager
+from .operations import routes as operation_routes
+from .operations.idempotency import IdempotencyKeys
+from .operations.manager import Operations
+from .store.database import Store
+from .store.leases import ServerLease
+from .system import routes as system_routes
+from .system.manager import SystemManager, program_probe
+
+if TYPE_CHECKING:
+    from .app import JupyterExt
+
+ROUTES = [
+    *system_routes.ROUTES,
+    *account_routes.ROUTES,
+    *operation_routes.ROUTES,
+    *event_routes.ROUTES,
+    *container_routes.ROUTES,
+    *docs.ROUTES,
+]
+SOCKETS = [*container_routes.SOCKETS]
+FEEDS = [*operation_routes.FEEDS, *event_routes.FEEDS, *container_routes.FEEDS]
+
+LOCAL_KEY_LIFE = timedelta(hours=2)
+"""Of the key that kernels and the local command line read from a file."""
+LOCAL_KEY_RENEWAL = timedelta(minutes=30)
+
+_log = logging.getLogger(__name__)
+
+
+class Desk:
+    """Everything that one process owns for all: engines, store, keys, long work.
+
+    Parameters
+    ----------
+    app
+        Whose configuration counts.
+    home
+        Folder of all state.
+    gate
+        Held shut until the store is open.
+    """
+
+    def __init__(self, app: JupyterExt, home: Path, gate: Gate) -> None:
+        self._app = app
+        self._home = home
+        self._gate = gate
+        self._rotation: asyncio.Task[None] | None = None
+        self.token_file = home / "token"
+        self.store = Store(
+            app.store_url or f"sqlite:///{home / 'store.db'}",
+            key=app.store_key or None,
+            key_file=Path(app.store_key_file) if app.store_key_file else None,
+        )
+        self.bus = Bus(retention=app.event_history, history=app.event_history_size)
+        self.lease = ServerLease(self.store)
+        self.operations = Operations(self.store, self.bus, self.lease)
+        self.accounts = AccountManager(
+            self.store,
+            self.bus,
+            admin_username=app.admin_username,
+            admin_password=app.admin_password or None,
+        )
+        self.keys = ApiKeyManager(self.store)
+        self.containers = ContainerService(
+            self.store,
+            self.bus,
+            self.operations,
+            self.accounts,
+            self.lease,
+            app.docker_driver_class(parent=app),
+            notebook_root=Path(app.serverapp.root_dir),
+            home=home,
+            allowed_mounts=app.allowed_mounts,
+            defaults=ContainerDefaults(parent=app),
+        )
+        self.accounts.on_delete(self.containers.refuse_deletion)
+        self.accounts.on_delete(self.operations.refuse_deletion)
+        self.system = SystemManager(
+            home,
+            {
+                "jupyter": lambda: ("running", None),
+                "docker": self.containers.probe,
+                "postgres": program_probe("postgres", "pg_ctl", "pg_ctlcluster"),
+                "vscode": program_probe("code-server"),
+            },
+        )
+        self.events = EventManager(self.bus, event_routes.TOPICS)
+        self.reference = docs.Reference(app.serverapp.base_url)
+        self.limits = RateLimiter(app.rate_limits, app.rate_limit_storage, DIALECTS)
+        self.services = Services(
+            gate=gate,
+            authenticator=Authenticator(self.keys, self._jupyter_account),
+            limits=self.limits,
+            sockets=SocketCounter(app.socket_limit),
+            idempotency=IdempotencyKeys(self.store, self.lease),
+            allowed=allowed,
+        )
+
+    # -- what it answers ---------------------------------------------------------------------------
+
+    def handlers(self) -> list[Handler]:
+        """Return the handlers of every route, WebSockets first."""
+        managers = [
+            self.system,
+            self.accounts,
+            self.keys,
+            self.operations,
+            self.events,
+            self.reference,
+            *self.containers.managers,
+        ]
+        self.reference.routes = ROUTES
+        return [
+            *sockets_for(SOCKETS, FEEDS, managers, self.services, self.bus),
+            *handlers_for(ROUTES, managers, self.services),
+        ]
+
+    async def _jupyter_account(self, user: User) -> Account:
+        """Map a Jupyter login: on a single-user server everybody who can log in is its owner."""
+        return await self.accounts.owner()
+
+    # -- life --------------------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Open the store, finish what a crash left behind, and begin to watch the engine.
+
+        Raises
+        ------
+        PlatformError
+            The store can't be opened.
+        """
+        await self.store.open()
+        await self.lease.start()
+        await self.accounts.start()
+        if self.accounts.first_password:
+            _log.warning(
+                "The first administrator is %r, password %s. This is shown only once.",
+                self._app.admin_username,
+                self.accounts.first_password,
+            )
+        await self.keys.start()
+        await self._write_token()
+        self._rotation = asyncio.create_task(self._rotate_token())
+        await self.containers.start()
+        await self.operations.resume()
+
+    async def stop(self) -> None:
+        """Let go, in reverse."""
+        if self._rotation is not None:
+            self._rotation.cancel()
+        await self.containers.stop()
+        await self.operations.stop()
+        # Whoever listens hears how the work ended, and then the end.
+        self.bus.close()
+        await self.keys.stop()
+        await self.accounts.stop()
+        await self.lease.stop()
+        await self.limits.close()
+        await self.store.close()
+        with suppress(FileNotFoundError):
+            self.token_file.unlink()
+
+    async def _write_token(self) -> None:
+        owner = await self.accounts.owner()
+        key = await self.keys.issue_local(owner, LOCAL_KEY_LIFE.total_seconds())
+        write_private(self.token_file, key)
+
+    async def _rotate_token(self) -> None:
+        while True:
+            await asyncio.sleep(LOCAL_KEY_RENEWAL.total_seconds())
+            try:
+                await self._write_token()
+            except (PlatformError, OSError) as error:
+                _log.warning("The key of kernels could not be renewed: %s", error)

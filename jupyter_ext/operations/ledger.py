@@ -1,0 +1,204 @@
+"""What is written of operations. Every write asks for the lease of the server that does it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import ColumnElement, and_, delete, func, or_, select, update
+from sqlalchemy.engine import CursorResult
+
+from ..accounts.schemas import Account
+from ..store.database import Store
+from ..store.leases import LeaseLost, ServerLease, ServerRecord
+from ..store.types import utcnow
+from .records import OperationRecord
+from .schemas import ACTIVE, Operation, OperationQuery
+
+CANCELLATIONS = "operations"
+"""The signal that somebody asked for a cancellation."""
+
+
+class Ledger:
+    """The rows of operations."""
+
+    def __init__(self, store: Store, lease: ServerLease) -> None:
+        self.store = store
+        self.lease = lease
+
+    async def add(self, operation: Operation, server: str, given: dict[str, Any]) -> None:
+        """Write an operation that is about to begin."""
+        async with self.store.write() as session:
+            await self.lease.guard(session)
+            session.add(
+                OperationRecord(
+                    **values_of(operation),
+                    id=operation.id,
+                    kind=operation.kind,
+                    subject=operation.subject,
+                    owner=operation.owner,
+                    created_at=operation.created_at,
+                    started_at=operation.started_at,
+                    input=given,
+                    server=server,
+                )
+            )
+
+    async def write(self, operation: Operation, server: str, **more: Any) -> None:
+        """Write how an operation of `server` stands.
+
+        Raises
+        ------
+        LeaseLost
+            It is somebody else's by now.
+        """
+        async with self.store.write() as session:
+            result = await session.execute(
+                update(OperationRecord)
+                .where(
+                    OperationRecord.id == operation.id,
+                    OperationRecord.server == server,
+                    self.lease.condition(server),
+                )
+                .values(**values_of(operation), **more)
+            )
+            if not isinstance(result, CursorResult) or result.rowcount != 1:
+                raise LeaseLost
+
+    async def get(self, operation_id: str) -> OperationRecord | None:
+        """Read one."""
+        async with self.store.read() as session:
+            return await session.get(OperationRecord, operation_id)
+
+    async def page(
+        self, caller: Account, query: OperationQuery
+    ) -> tuple[Sequence[OperationRecord], int]:
+        """Read those of an account (an administrator's are all), newest first, and count them."""
+        wanted = _filter(caller, query)
+        newest = (OperationRecord.created_at.desc(), OperationRecord.id.desc())
+        async with self.store.read() as session:
+            count = select(func.count()).select_from(OperationRecord).where(wanted)
+            total = (await session.execute(count)).scalar_one()
+            rows = await session.scalars(
+                select(OperationRecord)
+                .where(wanted)
+                .order_by(*newest)
+                .limit(query.limit)
+                .offset(query.offset)
+            )
+            return rows.all(), total
+
+    async def request_cancellation(self, operation_id: str) -> None:
+        """Ask whichever server does it to cancel it."""
+        async with self.store.write() as session:
+            await session.execute(
+                update(OperationRecord)
+                .where(OperationRecord.id == operation_id, OperationRecord.state.in_(ACTIVE))
+                .values(cancel_requested=True)
+            )
+            await self.store.signals.raise_(session, CANCELLATIONS)
+
+    async def to_cancel(self) -> Sequence[str]:
+        """List those of this server that somebody wants cancelled."""
+        async with self.store.read() as session:
+            rows = await session.scalars(
+                select(OperationRecord.id).where(
+                    OperationRecord.server == self.lease.id,
+                    OperationRecord.state.in_(ACTIVE),
+                    OperationRecord.cancel_requested,
+                )
+            )
+            return rows.all()
+
+    async def take_over(self) -> Sequence[OperationRecord]:
+        """Make this server's what a dead one left unfinished, in one transaction.
+
+        Two servers that do so at once each get what the other doesn't, and a server that is
+        alive loses nothing.
+        """
+        async with self.store.read() as session:
+            # Nearly always there is nothing to do, which costs no writer's turn.
+            orphan = (await session.scalars(_orphans().limit(1))).first()
+            if orphan is None and not await self.lease.find_dead(session):
+                return []
+        async with self.store.write() as session:
+            await self.lease.guard(session)
+            await self.lease.bury(session)
+            ids = (await session.scalars(_orphans().with_for_update(skip_locked=True))).all()
+            if not ids:
+                return []
+            await session.execute(
+                update(OperationRecord)
+                .where(OperationRecord.id.in_(ids))
+                .values(server=self.lease.id, cancel_requested=False)
+            )
+            records = await session.scalars(
+                select(OperationRecord).where(OperationRecord.id.in_(ids))
+            )
+            return records.all()
+
+    async def due(self) -> Sequence[OperationRecord]:
+        """List this server's failed ones that still have to be undone."""
+        async with self.store.read() as session:
+            rows = await session.scalars(
+                select(OperationRecord).where(
+                    OperationRecord.server == self.lease.id, OperationRecord.recovery_due
+                )
+            )
+            return rows.all()
+
+    async def active_of(self, account_id: str) -> int:
+        """Count an account's unfinished ones."""
+        async with self.store.read() as session:
+            count = select(func.count()).select_from(OperationRecord)
+            count = count.where(
+                OperationRecord.owner == account_id, OperationRecord.state.in_(ACTIVE)
+            )
+            return (await session.execute(count)).scalar_one()
+
+    async def prune(self, retention: timedelta) -> None:
+        """Let go of what ended long ago."""
+        async with self.store.write() as session:
+            await session.execute(
+                delete(OperationRecord).where(
+                    OperationRecord.ended_at < utcnow() - retention,
+                    OperationRecord.recovery_due.is_(False),
+                )
+            )
+
+
+def values_of(operation: Operation) -> dict[str, Any]:
+    """Return the columns that change while an operation goes on."""
+    ended = operation.state == "succeeded"
+    return {
+        "state": operation.state,
+        "progress": operation.progress,
+        "message": operation.message,
+        "log": operation.log,
+        "details": operation.details,
+        "error": operation.error.model_dump() if operation.error else None,
+        "result": {"value": operation.result} if ended else None,
+        "ended_at": operation.ended_at,
+    }
+
+
+def _orphans() -> Any:
+    return select(OperationRecord.id).where(
+        or_(OperationRecord.state.in_(ACTIVE), OperationRecord.recovery_due),
+        OperationRecord.server.not_in(select(ServerRecord.id)),
+    )
+
+
+def _filter(caller: Account, query: OperationQuery) -> ColumnElement[bool]:
+    wanted: list[ColumnElement[bool]] = []
+    if not caller.is_admin:
+        wanted.append(OperationRecord.owner == caller.id)
+    if query.state is not None:
+        wanted.append(OperationRecord.state == query.state)
+    if query.kind is not None:
+        wanted.append(OperationRecord.kind == query.kind)
+    if query.active is not None:
+        active = OperationRecord.state.in_(ACTIVE)
+        wanted.append(active if query.active else ~active)
+    return and_(True, *wanted)

@@ -1,0 +1,161 @@
+"""Work that is going on in this process."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from typing import Any, Generic, TypeVar
+
+from ..errors import Conflict
+from .schemas import Operation
+
+T = TypeVar("T")
+
+LOG_LINES = 1000
+"""Of each operation; older ones are let go."""
+
+LINE_LENGTH = 2000
+
+EVENT_SPACING = 0.2
+"""Seconds between two events of one operation's progress."""
+
+WRITE_SPACING = 2.0
+"""Seconds between two writes of one operation's progress; other servers see it that late."""
+
+
+class Throttle:
+    """Calls at once, and then at most once in `spacing` seconds; the last call is never lost."""
+
+    def __init__(self, spacing: float, call: Callable[[], None]) -> None:
+        self._spacing = spacing
+        self._call = call
+        self._next = 0.0
+        self._timer: asyncio.TimerHandle | None = None
+
+    def trigger(self) -> None:
+        """Call now or soon."""
+        if self._timer is not None:
+            return
+        loop = asyncio.get_running_loop()
+        wait = self._next - loop.time()
+        if wait <= 0:
+            self._fire()
+        else:
+            self._timer = loop.call_later(wait, self._fire)
+
+    def cancel(self) -> None:
+        """Forget what is due."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _fire(self) -> None:
+        self._timer = None
+        self._next = asyncio.get_running_loop().time() + self._spacing
+        self._call()
+
+
+class Live:
+    """One operation in this process: its state in memory, its task and its outcome."""
+
+    def __init__(self, operation: Operation, server: str) -> None:
+        self.operation = operation
+        self.server = server
+        """The name under which this process does it."""
+        self.lines: deque[str] = deque(operation.log, maxlen=LOG_LINES)
+        self.task: asyncio.Task[None] | None = None
+        self.recovering = False
+        self.cancel_requested = False
+        self.interrupted: BaseException | None = None
+        """Why the task is stopped without an end of its own: somebody else brings it to one."""
+        self.ended = asyncio.Event()
+        self.value: Any = None
+        self.error: BaseException | None = None
+        self.writing = asyncio.Lock()
+
+    def current(self) -> Operation:
+        """Return a copy of its state now."""
+        changes: dict[str, Any] = {"log": list(self.lines)}
+        if self.cancel_requested and self.operation.active:
+            changes["message"] = "Being cancelled"
+        return self.operation.model_copy(update=changes)
+
+
+class Progress:
+    """How work tells what it does; cheap enough for every line of an engine's stream."""
+
+    def __init__(self, live: Live, changed: Callable[[], None]) -> None:
+        self._live = live
+        self._changed = changed
+
+    @property
+    def operation(self) -> Operation:
+        """The operation, as it is now."""
+        return self._live.current()
+
+    async def update(
+        self,
+        fraction: float | None = None,
+        message: str | None = None,
+        details: dict[str, Any] | None = None,
+    ) -> None:
+        """Say how far it is; what is None stays as it is.
+
+        Parameters
+        ----------
+        fraction
+            0 to 1.
+        details
+            Facts for a program, in place of the former ones: the layers of a pull, say.
+        """
+        operation = self._live.operation
+        if fraction is not None:
+            operation.progress = min(max(float(fraction), 0.0), 1.0)
+        if message is not None:
+            operation.message = message
+        if details is not None:
+            operation.details = details
+        self._changed()
+
+    def log(self, line: str) -> None:
+        """Add a line for whoever wants to know more."""
+        self._live.lines.append(line[:LINE_LENGTH])
+        self._changed()
+
+
+class Running(Generic[T]):
+    """Long work that a manager began. Whoever waits for it may go away: the work goes on."""
+
+    def __init__(self, live: Live) -> None:
+        self._live = live
+
+    @property
+    def operation(self) -> Operation:
+        """The operation, as it is now."""
+        return self._live.current()
+
+    def current(self) -> Operation:
+        """Return the operation, as it is now."""
+        return self._live.current()
+
+    async def ended(self) -> None:
+        """Wait for the end, good or bad."""
+        await self._live.ended.wait()
+
+    async def wait(self) -> T:
+        """Wait for the result.
+
+        Raises
+        ------
+        PlatformError
+            What the work raised; `Conflict` where somebody cancelled it.
+        """
+        await self._live.ended.wait()
+        if self._live.error is not None:
+            raise self._live.error
+        if self._live.operation.state == "cancelled":
+            operation = self._live.operation
+            raise Conflict("operation", operation.id, f"{operation.message}")
+        value: T = self._live.value
+        return value

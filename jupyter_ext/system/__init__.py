@@ -1,0 +1,1 @@
+"""The server's own state and the machine that it runs on."""

@@ -1,0 +1,56 @@
+"""What the system routes answer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel, Field
+
+
+class Problem(BaseModel):
+    """Something that is missing, and what to do."""
+
+    service: str
+    what: str
+    cure: str = ""
+
+
+class Status(BaseModel):
+    """Whether all is well."""
+
+    status: str = Field(description="healthy, degraded or unhealthy")
+    version: str
+    uptime: int = Field(description="Seconds since the server started")
+    services: dict[str, str] = Field(description="State of each service by name")
+    problems: list[Problem] = Field(default_factory=list)
+
+
+class System(BaseModel):
+    """The machine."""
+
+    hostname: str
+    os: str
+    cpu: int = Field(description="Logical cores")
+    memory: str
+    memory_bytes: int
+    disk: str
+    disk_bytes: int
+
+
+class Traffic(BaseModel):
+    """Counters of all interfaces but loopback, in bytes since the machine started."""
+
+    rx_bytes: int
+    tx_bytes: int
+
+
+class Resources(BaseModel):
+    """How busy the machine is."""
+
+    cpu_usage: float = Field(description="Percent of all cores")
+    memory_usage: float = Field(description="GB")
+    memory_percent: float
+    memory_total: float = Field(description="GB")
+    disk_usage: float = Field(description="Percent of the disk that holds the server's state")
+    network: Traffic
+    gpus: list[Any] = Field(default_factory=list)
