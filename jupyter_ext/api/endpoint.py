@@ -1,0 +1,233 @@
+"""The one handler of every HTTP route, from the body to the reply."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import IO, Any
+
+from jupyter_server.auth.decorator import allow_unauthenticated
+from tornado import web
+
+from ..errors import (
+    Forbidden,
+    MethodNotAllowed,
+    NotFound,
+    PlatformError,
+    TooLarge,
+    Unauthenticated,
+)
+from ..operations import Running
+from .admission import INTERNAL, JSON, AdmissionHandler, anonymous
+from .dialects import Dialect
+from .parsing import parse_body, parse_json, parse_query
+from .preferences import Preferences
+from .render import body_of, encode, jsonable
+from .replay import Claim
+from .route import MEGABYTE, Document, Route, Stream, Upload
+from .services import Services
+from .streams import send_stream
+
+READS = frozenset({"GET", "HEAD", "OPTIONS"})
+
+
+@dataclass(frozen=True)
+class Bound:
+    """A route and the manager's method that answers it."""
+
+    route: Route
+    call: Callable[..., Awaitable[Any]]
+
+
+@web.stream_request_body
+class Endpoint(AdmissionHandler):
+    """Serves one path; the table says what each method does."""
+
+    def initialize(self, services: Services, methods: Mapping[str, Bound], path: str) -> None:
+        """Take what `application.handlers_for` made of the table."""
+        self.services = services
+        self.methods = methods
+        self.template = path
+        method = self.request.method or "GET"
+        self.bound = methods.get("GET" if method == "HEAD" else method)
+        if self.bound is not None:
+            self.error_codes = self.bound.route.errors
+        # Reads are the panel's and scripts' looking on, which must not keep an idle server alive.
+        self._track_activity = method not in READS
+        self._body = bytearray()
+        self._received = 0
+        self._upload: IO[bytes] | None = None
+        self._claim = Claim(services)
+
+    @property
+    def dialect(self) -> Dialect:
+        """The route's dialect; for another method of the path that of its neighbour."""
+        bound = self.bound or next(iter(self.methods.values()), None)
+        return bound.route.dialect if bound else super().dialect
+
+    # -- before and with the body ------------------------------------------------------------------
+
+    async def prepare(self) -> None:  # type: ignore[override]
+        """Authenticate and limit as soon as the headers are in."""
+        try:
+            await self.admit()
+            if self.credential is None and not (self.bound and self.bound.route.public):
+                raise Unauthenticated
+            route = self._served().route
+            # Before the body, which may be a gigabyte on its way to the disk.
+            self._permit(route)
+            length = self.request.headers.get("Content-Length", "0")
+            if length.isdecimal() and int(length) > route.body_limit:
+                raise TooLarge(route.body_limit)
+            if route.upload is not None:
+                self._upload = tempfile.TemporaryFile()  # noqa: SIM115 - closed in on_finish
+        except PlatformError as error:
+            self.refuse(error)
+
+    def _permit(self, route: Route) -> None:
+        if route.public or self.credential is None:
+            return
+        if not self.services.allowed(self.credential, route.permission):
+            raise Forbidden(f"Your account or key lacks the permission {route.permission!r}.")
+
+    def _served(self) -> Bound:
+        if self.bound is not None:
+            return self.bound
+        if not self.methods:
+            path = self.request.path
+            raise NotFound("path", path, f"Nothing is served at {path}.")
+        allowed = set(self.methods) | ({"HEAD"} if "GET" in self.methods else set())
+        raise MethodNotAllowed(self.request.method or "", allowed)
+
+    def data_received(self, chunk: bytes) -> None:
+        """Collect a piece of the body, in a file where the route takes one."""
+        if self._finished or self.refused is not None:
+            return
+        limit = self.bound.route.body_limit if self.bound else MEGABYTE
+        self._received += len(chunk)
+        if self._received > limit:
+            self.close_after_reply()
+            self.fail(TooLarge(limit))
+        elif self._upload is not None:
+            self._upload.write(chunk)
+        else:
+            self._body += chunk
+
+    def on_finish(self) -> None:
+        """Let go of an upload's file."""
+        if self._upload is not None:
+            self._upload.close()
+
+    # -- the call ----------------------------------------------------------------------------------
+
+    async def _answer(self, **path: str) -> None:
+        if self._finished:
+            return
+        try:
+            if self.refused is not None:
+                raise self.refused
+            await self._call(path)
+        except PlatformError as error:
+            await self._claim.release()
+            self.fail(error)
+        except Exception:
+            self.log.error(
+                "Request %s (%s %s) failed",
+                self.request_id,
+                self.request.method,
+                self.template,
+                exc_info=True,
+            )
+            await self._claim.release()
+            self.fail(PlatformError(INTERNAL))
+
+    @allow_unauthenticated
+    async def get(self, **path: str) -> None:
+        """Answer by the table, which also says who may."""
+        await self._answer(**path)
+
+    head = post = put = patch = delete = options = get  # type: ignore[assignment]
+
+    async def _call(self, path: dict[str, str]) -> None:
+        bound = self._served()
+        credential = self.credential or anonymous(self.request.remote_ip)
+        arguments = self._arguments(bound.route, path)
+        stored = await self._claim.take(self.request, bytes(self._body), credential)
+        if stored is not None:
+            for name, value in stored.headers.items():
+                self.set_header(name, value)
+            self.set_header("Idempotency-Replayed", "true")
+            self._send(stored.status, stored.body.encode())
+            return
+        result = await bound.call(credential.account, **arguments)
+        if isinstance(result, Stream):
+            await send_stream(self, result)
+            return
+        status, body, content_type = await self._rendered(bound.route, result)
+        await self._claim.keep(status, self._headers.get("Location"), body)
+        self._send(status, body, content_type)
+
+    def _arguments(self, route: Route, path: dict[str, str]) -> dict[str, Any]:
+        """Return what the manager's method is called with, validated."""
+        arguments: dict[str, Any] = dict(path)
+        unknown: list[str] = []
+        for name, value in path.items():
+            if "\0" in value:
+                raise NotFound(name, value.replace("\0", "\\0"))
+        if route.query is not None:
+            sent = dict(self.request.query_arguments)
+            last_event = self.request.headers.get("Last-Event-ID")
+            if last_event is not None and "last_event_id" in route.query.model_fields:
+                sent["last_event_id"] = [last_event.encode()]
+            arguments["query"], unknown = parse_query(route.query, sent)
+        if self._upload is not None:
+            self._upload.seek(0)
+            content_type = self.request.headers.get("Content-Type", "")
+            arguments["body"] = Upload(self._upload, self._received, content_type)
+        elif route.body is not None:
+            arguments["body"], more = parse_body(route.body, bytes(self._body))
+            unknown = [*unknown, *more]
+        elif self._body:
+            parse_json(bytes(self._body))
+        if unknown:
+            names = ", ".join(ascii(name)[1:-1] for name in unknown[:20])
+            self.set_header("Warnings", f"unknown fields ignored: {names}")
+        return arguments
+
+    # -- the reply ---------------------------------------------------------------------------------
+
+    async def _rendered(self, route: Route, result: Any) -> tuple[int, bytes, str]:
+        if isinstance(result, Running):
+            self.set_header("Location", f"{self.base_url}api/v1/operations/{result.operation.id}")
+            if not await self._ended(result):
+                self.set_header("Preference-Applied", "respond-async")
+                body = route.dialect.success(202, jsonable(result.current()))
+                return 202, encode(body), JSON
+            result = await result.wait()
+        if isinstance(result, Document):
+            if result.policy is not None:
+                self.set_header("Content-Security-Policy", result.policy)
+            return route.status, result.body, result.content_type
+        return route.status, encode(body_of(route, result)), JSON
+
+    async def _ended(self, running: Running[Any]) -> bool:
+        """Wait for long work as long as the caller prefers; whether it ended."""
+        seconds = Preferences.of(self.request.headers.get("Prefer", "")).seconds
+        try:
+            # Shielded: neither a time-out nor a client that goes away cancels the work.
+            await asyncio.wait_for(asyncio.shield(running.ended()), seconds)
+        except TimeoutError:
+            return False
+        return True
+
+    def _send(self, status: int, body: bytes, content_type: str = JSON) -> None:
+        if not self._finished:
+            self.set_status(status)
+            self.finish(body, set_content_type=content_type)
+
+    def finish_stream(self, content_type: str) -> None:
+        """End a streamed reply."""
+        if not self._finished:
+            self.finish(set_content_type=content_type)
