@@ -1,0 +1,1 @@
+"""Containers and images, and the driver of the engine that runs them."""

@@ -1,0 +1,186 @@
+"""What every manager of containers needs: find one for a caller, ask, say what the engine said."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from ..accounts.schemas import Account
+from ..errors import Forbidden, InvalidRequest, NotFound, Unavailable
+from .directory import Directory
+from .engine_types import EngineContainer, EngineInfo
+from .fields import MEGABYTE
+from .keeper import Keeper
+from .looker import Looker
+from .mounts import MountPolicy
+from .people import People
+from .registry import Registry
+from .views import Container
+
+if TYPE_CHECKING:
+    from .docker_driver import DockerDriver
+    from .mirror import Mirror
+
+FIRST_LIST_SECONDS = 4.0
+
+T = TypeVar("T")
+
+
+class Access:
+    """Containers as callers reach them."""
+
+    def __init__(
+        self,
+        registry: Registry,
+        directory: Directory,
+        keeper: Keeper,
+        people: People,
+        driver: DockerDriver,
+        mirror: Mirror,
+        mounts: MountPolicy,
+        look: Looker,
+    ) -> None:
+        self.directory = directory
+        self._registry = registry
+        self._keeper = keeper
+        self._people = people
+        self._driver = driver
+        self._mirror = mirror
+        self._mounts = mounts
+        self._look = look
+        self._info: EngineInfo | None = None
+        self.working: set[asyncio.Task[Any]] = set()
+        """What was begun for callers and goes on without them."""
+
+    async def find(self, caller: Account, ref: str) -> Container:
+        """The caller's container, from memory.
+
+        Raises
+        ------
+        NotFound
+            No container of the caller's goes by `ref` (id, short id, name or cid).
+        Unavailable
+            The engine was never reached.
+        """
+        await self.need_reached()
+        return self.directory.find(caller, ref)
+
+    async def fresh(self, caller: Account, ref: str) -> Container:
+        """A container as the engine sees it now, for who is going to change it.
+
+        Raises
+        ------
+        NotFound, Unavailable
+            As `find`; also where the engine does not answer now.
+        """
+        found = await self.find(caller, ref)
+        try:
+            return self.seen(await self._driver.inspect(found.id))
+        except NotFound:
+            await self._keeper.forget(found.id)
+            raise NotFound("container", ref) from None
+
+    def seen(self, engine: EngineContainer) -> Container:
+        """Put the engine's answer where everybody reads it."""
+        self._mirror.put(engine)
+        if engine.id not in self._registry.by_engine:
+            raise NotFound("container", engine.id[:12])
+        return self.directory.view(engine.id, engine)
+
+    async def need_reached(self) -> None:
+        """Refuse while nobody knows what the engine has.
+
+        Raises
+        ------
+        Unavailable
+            The engine was never reached.
+        """
+        if self._mirror.reached:
+            return
+        # Says what is wrong and how to mend it; where nothing is, the first list is on its way.
+        await self._driver.ping()
+        until = asyncio.get_running_loop().time() + FIRST_LIST_SECONDS
+        while not self._mirror.reached:
+            if asyncio.get_running_loop().time() > until:
+                raise Unavailable("Docker has not listed its containers yet.", "Try again.")
+            await asyncio.sleep(0.05)
+
+    async def acted(self, work: Coroutine[Any, Any, T]) -> T:
+        """Finish what was begun, whoever goes away."""
+        task = asyncio.get_running_loop().create_task(work)
+        self.working.add(task)
+        task.add_done_callback(self.working.discard)
+        return await asyncio.shield(task)
+
+    async def owner(self, found: Container) -> Account:
+        """Whose a container is."""
+        return await self._people.account(self._registry.by_engine[found.id].owner)
+
+    async def recheck(self, found: Container) -> None:
+        """Look again at the folders of a container that is to be started.
+
+        Raises
+        ------
+        Forbidden
+            One is not any more what was allowed.
+        """
+        if not has_folders(found.engine):
+            return
+        owner = await self.owner(found)
+        user = found.engine.detail.user if found.engine.detail else ""
+        check = partial(self._mounts.check, remapped=await self.remapped())
+        await self._look(check, owner, found.engine.mounts, user)
+
+    async def refuse_as_root(self, found: Container) -> None:
+        """Keep the engine, which is root, from touching a user's folders of the host for them.
+
+        Raises
+        ------
+        Forbidden
+            The container has some, and its owner is no administrator.
+        """
+        if not has_folders(found.engine) or await self.remapped():
+            return
+        if not (await self.owner(found)).is_admin:
+            raise Forbidden(
+                f"{found.name} has folders of the host, and files of such a container are copied "
+                "only by the container itself: use its terminal, or the folder."
+            )
+
+    async def check_limits(self, cpu: float | None, mem: int | None) -> None:
+        """Refuse more than the machine has.
+
+        Raises
+        ------
+        InvalidRequest
+            Naming what is too much.
+        """
+        if not cpu and not mem:
+            return
+        info = await self.engine_info()
+        problems: dict[str, str] = {}
+        if cpu and cpu > info.cpus:
+            problems["cpu"] = f"the machine has {info.cpus} cores"
+        if mem and mem * MEGABYTE > info.memory:
+            problems["mem"] = f"the machine has {info.memory // MEGABYTE} MB"
+        if problems:
+            raise InvalidRequest(fields=problems)
+
+    async def engine_info(self) -> EngineInfo:
+        """What the engine says of itself, asked once."""
+        if self._info is None:
+            self._info = await self._driver.info()
+            self._mounts.protect(self._info.root)
+        return self._info
+
+    async def remapped(self) -> bool:
+        """Whether a container's root is nobody's on the host."""
+        info = await self.engine_info()
+        return info.rootless or info.user_namespaces
+
+
+def has_folders(engine: EngineContainer) -> bool:
+    """Whether a container has folders of the host."""
+    return any(mount.kind == "bind" for mount in engine.mounts)

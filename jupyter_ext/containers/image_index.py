@@ -1,0 +1,124 @@
+"""Finds images for a caller, from memory alone: no spelling reaches what is somebody else's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from ..accounts.schemas import Account
+from ..errors import InvalidRequest, NotFound
+from .engine_types import EngineImage
+from .image_registry import ImageRegistry
+from .people import People
+from .references import ImageReference, looks_like_id, parse_reference
+from .views import Image
+
+
+class ImageIndex:
+    """The engine's side of images (the last list) and ours (the registry) put together."""
+
+    def __init__(self, registry: ImageRegistry, people: People) -> None:
+        self._registry = registry
+        self._people = people
+        self.images: dict[str, EngineImage] = {}
+        self._names: dict[str, str] = {}
+        self.filled = False
+        """Whether the engine has listed its images."""
+
+    def fill(self, images: Mapping[str, EngineImage]) -> None:
+        """Take a list of the engine's in; all of them have records by now."""
+        self.images = dict(images)
+        self._names = {
+            name: image.id for image in images.values() for name in (*image.digests, *image.tags)
+        }
+        self.filled = True
+
+    def visible(self, caller: Account, engine_id: str) -> bool:
+        """Whether the caller may know of an image."""
+        known = self._registry.by_engine.get(engine_id)
+        if known is None:
+            return caller.is_admin
+        return known.public or known.owner == caller.id or caller.is_admin
+
+    def seen(self, caller: Account) -> list[EngineImage]:
+        """Public images and the caller's own, newest first."""
+        seen = [image for image in self.images.values() if self.visible(caller, image.id)]
+        return sorted(seen, key=lambda image: image.created_at, reverse=True)
+
+    def has(self, reference: ImageReference) -> bool:
+        """Whether the engine has an image of this name, whosever it is."""
+        return str(reference) in self._names
+
+    def find(self, caller: Account, name: str) -> EngineImage | None:
+        """The image that a name, tag, digest, id or the beginning of one means to the caller.
+
+        Raises
+        ------
+        InvalidRequest
+            Several ids begin so.
+        """
+        reference = parsed(name)
+        candidates: Iterable[str] = ()
+        if reference is not None and str(reference) in self._names:
+            candidates = [self._names[str(reference)]]
+        elif looks_like_id(name):
+            begin = name if name.startswith("sha256:") else f"sha256:{name}"
+            candidates = [key for key in self.images if key.startswith(begin)]
+        found = [self.images[key] for key in candidates if self.visible(caller, key)]
+        if len(found) > 1:
+            raise InvalidRequest(fields={"image": f"{name} is the beginning of several ids"})
+        return found[0] if found else None
+
+    def by_ref(self, caller: Account, ref: str) -> EngineImage:
+        """The caller's image of a number, name or id.
+
+        Raises
+        ------
+        NotFound
+            There is none, or it is somebody else's.
+        """
+        if ref.isascii() and ref.isdecimal() and len(ref) < 10:
+            known = self._registry.by_iid.get(int(ref))
+            if known is not None and self.visible(caller, known.engine_id):
+                image = self.images.get(known.engine_id)
+                if image is not None:
+                    return image
+        found = self.find(caller, ref)
+        if found is None:
+            raise missing(ref)
+        return found
+
+    def argument(self, caller: Account, name: str) -> str:
+        """What the engine is given for a name: no text that it could read as something else.
+
+        A name always has its tag, so that it can't be taken for the beginning of an id.
+        """
+        reference, found = parsed(name), self.find(caller, name)
+        if reference is not None and (found is None or str(reference) in self._names):
+            return str(reference)
+        return found.id if found is not None else name
+
+    def view(self, image: EngineImage) -> Image:
+        """An image as managers hand it out."""
+        known = self._registry.by_engine.get(image.id)
+        if known is None:
+            return Image(None, None, False, image)
+        owner = self._people.name(known.owner) if known.owner else None
+        return Image(known.iid, owner, known.public, image)
+
+
+def parsed(name: str) -> ImageReference | None:
+    """A name taken apart, None where it is none."""
+    try:
+        return parse_reference(name)
+    except ValueError:
+        return None
+
+
+def title(image: EngineImage) -> str:
+    """What people call an image."""
+    return image.tags[0] if image.tags else image.id[:19]
+
+
+def missing(name: str) -> NotFound:
+    """Say that there is no such image, whether it is somebody else's or nobody's."""
+    return NotFound("image", name, f"No image goes by {name!r}.")

@@ -1,0 +1,150 @@
+"""Numbers and owners of images: kept in memory, written through to the store."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from sqlalchemy import delete, select, update
+from sqlalchemy.exc import IntegrityError
+
+from ..store import Store, utcnow
+from .records import LOCAL_DEVICE, NOTEBOOK_IID, ImageRecord
+
+SIGNAL = "images"
+
+
+@dataclass(frozen=True, slots=True)
+class KnownImage:
+    """An image's record, as it is kept in memory."""
+
+    iid: int
+    engine_id: str
+    owner: str | None = None
+    puller: str | None = None
+    public: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a new image comes from; nobody's and everybody's unless it says more."""
+
+    owner: str | None = None
+    puller: str | None = None
+    public: bool = True
+
+
+class ImageRegistry:
+    """Records of images."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self.by_engine: dict[str, KnownImage] = {}
+        self.by_iid: dict[int, KnownImage] = {}
+
+    async def load(self) -> None:
+        """Read everything, and see that the notebook image's number stays reserved."""
+        table = ImageRecord.__table__
+        async with self._store.read() as session:
+            rows = (await session.execute(select(table))).all()
+        if not any(row.iid == NOTEBOOK_IID for row in rows):
+            await self._reserve()
+        known = [
+            KnownImage(row.iid, row.engine_id, row.owner, row.puller, row.public)
+            for row in rows
+            if row.engine_id
+        ]
+        self.by_engine = {item.engine_id: item for item in known}
+        self.by_iid = {item.iid: item for item in known}
+
+    async def _reserve(self) -> None:
+        try:
+            async with self._store.write() as session:
+                session.add(
+                    ImageRecord(
+                        iid=NOTEBOOK_IID,
+                        device=LOCAL_DEVICE,
+                        engine_id=None,
+                        owner=None,
+                        puller=None,
+                        public=True,
+                        created_at=utcnow(),
+                    )
+                )
+        except IntegrityError:
+            # Another server of the store was faster.
+            return
+
+    async def adopt(self, origins: Mapping[str, Origin]) -> list[KnownImage]:
+        """Give numbers to images, by their engine's id, that have none."""
+        new = {key: origin for key, origin in origins.items() if key not in self.by_engine}
+        if not new:
+            return []
+        try:
+            adopted = await self._adopt(new)
+        except IntegrityError:
+            await self.load()
+            new = {key: origin for key, origin in new.items() if key not in self.by_engine}
+            adopted = await self._adopt(new)
+        for known in adopted:
+            self._put(known)
+        return adopted
+
+    async def _adopt(self, origins: Mapping[str, Origin]) -> list[KnownImage]:
+        adopted = []
+        async with self._store.write() as session:
+            for engine_id, origin in origins.items():
+                record = ImageRecord(
+                    device=LOCAL_DEVICE,
+                    engine_id=engine_id,
+                    owner=origin.owner,
+                    puller=origin.puller,
+                    public=origin.public,
+                    created_at=utcnow(),
+                )
+                session.add(record)
+                await session.flush()
+                adopted.append(
+                    KnownImage(record.iid, engine_id, origin.owner, origin.puller, origin.public)
+                )
+            if not self._store.is_sqlite:
+                await self._store.signals.raise_(session, SIGNAL)
+        return adopted
+
+    async def credit(self, engine_id: str, puller: str) -> None:
+        """Write down whose pull brought an image that was numbered before its pull ended."""
+        known = self.by_engine[engine_id]
+        async with self._store.write() as session:
+            await session.execute(
+                update(ImageRecord).where(ImageRecord.iid == known.iid).values(puller=puller)
+            )
+        self._put(KnownImage(known.iid, engine_id, known.owner, puller, known.public))
+
+    async def release(self, engine_ids: list[str]) -> None:
+        """Forget images that are gone."""
+        iids = [self.by_engine[key].iid for key in engine_ids if key in self.by_engine]
+        if not iids:
+            return
+        async with self._store.write() as session:
+            await session.execute(
+                delete(ImageRecord).where(
+                    ImageRecord.iid.in_(iids), ImageRecord.iid != NOTEBOOK_IID
+                )
+            )
+            if NOTEBOOK_IID in iids:
+                # Its number outlives the image.
+                await session.execute(
+                    update(ImageRecord)
+                    .where(ImageRecord.iid == NOTEBOOK_IID)
+                    .values(engine_id=None)
+                )
+            if not self._store.is_sqlite:
+                await self._store.signals.raise_(session, SIGNAL)
+        for key in engine_ids:
+            known = self.by_engine.pop(key, None)
+            if known is not None:
+                self.by_iid.pop(known.iid, None)
+
+    def _put(self, known: KnownImage) -> None:
+        self.by_engine[known.engine_id] = known
+        self.by_iid[known.iid] = known

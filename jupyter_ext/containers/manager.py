@@ -1,0 +1,313 @@
+"""Rules of containers: who may do what to which, and in what order."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from ..accounts.schemas import Account
+from ..api.route import Change, Page
+from ..errors import Conflict, InvalidRequest, NotFound, Unavailable
+from ..operations.running import Running
+from ..store import utcnow
+from . import views
+from .access import Access, has_folders
+from .creation import Creation
+from .defaults import ContainerDefaults
+from .engine_types import ContainerUpdate
+from .fields import MEGABYTE
+from .keeper import Keeper
+from .known import port_taken
+from .maker import Maker
+from .marks import HOME
+from .references import engine_name
+from .registry import Registry
+from .replies import Removed
+from .schemas import (
+    ContainerChange,
+    ContainerQuery,
+    DeleteQuery,
+    NewContainer,
+    StopOptions,
+)
+from .views import Container
+
+if TYPE_CHECKING:
+    from .docker_driver import DockerDriver
+    from .mirror import Mirror
+
+_log = logging.getLogger(__name__)
+
+
+class ContainerManager:
+    """Containers of everybody: listed, made, started, stopped, changed, deleted."""
+
+    def __init__(
+        self,
+        access: Access,
+        creation: Creation,
+        registry: Registry,
+        keeper: Keeper,
+        maker: Maker,
+        driver: DockerDriver,
+        mirror: Mirror,
+        defaults: ContainerDefaults,
+    ) -> None:
+        self._access = access
+        self._creation = creation
+        self._registry = registry
+        self._keeper = keeper
+        self._maker = maker
+        self._driver = driver
+        self._mirror = mirror
+        self._defaults = defaults
+
+    # -- reading ---------------------------------------------------------------------------------
+
+    async def list(self, caller: Account, query: ContainerQuery) -> Page[Container]:
+        """The caller's containers, newest first; an administrator's list is everybody's.
+
+        Raises
+        ------
+        Unavailable
+            The engine was never reached.
+        """
+        await self._access.need_reached()
+        ids = self._access.directory.seen(caller, query.status)
+        part = ids[query.offset : query.offset + query.limit]
+        return Page(
+            [self._access.directory.view(key) for key in part],
+            len(ids),
+            query.limit,
+            query.offset,
+            "containers",
+            extra={"stale_since": views.moment(self._mirror.stale_since)},
+        )
+
+    async def snapshot(self, caller: Account, data: Mapping[str, Any]) -> dict[str, Any]:
+        """All containers of the caller, for a subscription."""
+        page = await self.list(caller, ContainerQuery(limit=1000))
+        return {"items": [views.container(item) for item in page.items], **page.extra}
+
+    async def refuse_deletion(self, account: Account) -> None:
+        """Keep an account that has containers.
+
+        Raises
+        ------
+        Conflict
+            It has.
+        """
+        owned = [known for known in self._registry.by_cid.values() if known.owner == account.id]
+        if owned:
+            raise Conflict(
+                "user",
+                account.username,
+                f"{account.username} has {len(owned)} containers. Delete them first.",
+            )
+
+    async def get(self, caller: Account, ref: str) -> Container:
+        """A container with everything that is known of it.
+
+        Raises
+        ------
+        NotFound
+            No container of the caller's goes by `ref` (id, short id, name or cid).
+        """
+        found = await self._access.find(caller, ref)
+        if found.engine.detail is not None:
+            return found
+        try:
+            return self._access.seen(await self._mirror.detailed(found.id))
+        except NotFound:
+            await self._keeper.forget(found.id)
+            raise NotFound("container", ref) from None
+        except Unavailable:
+            # What the last list said is better than nothing.
+            return found
+
+    async def create(self, caller: Account, body: NewContainer) -> Container | Running[Container]:
+        """Make a container and start it; an image that is missing is pulled first.
+
+        Returns
+        -------
+        Container or Running[Container]
+            Long work only where the image has to be pulled.
+
+        Raises
+        ------
+        InvalidRequest
+            A folder, port or limit can't be.
+        Forbidden
+            A folder or image is not allowed.
+        NotFound
+            The image is somebody else's, or can't be pulled.
+        Conflict
+            The name or a port is taken.
+        Unavailable
+            The engine does not answer.
+        """
+        return await self._creation.create(caller, body)
+
+    # -- acting ----------------------------------------------------------------------------------
+
+    async def start(self, caller: Account, ref: str) -> Change[Container]:
+        """Start a stopped container; a running one stays as it is.
+
+        Raises
+        ------
+        NotFound
+            No container of the caller's goes by `ref`.
+        Forbidden
+            A folder of it is not any more what was allowed.
+        Conflict
+            A port that it publishes is taken, or it is paused.
+        Unavailable
+            The engine does not answer.
+        """
+        found = await self._access.fresh(caller, ref)
+        if found.engine.status in ("running", "restarting"):
+            return Change(found, changed=False)
+        if found.engine.status == "paused":
+            await self._driver.unpause(found.id)
+            return Change(self._access.seen(await self._driver.inspect(found.id)), changed=True)
+        await self._access.recheck(found)
+        return await self._access.acted(self._started(found))
+
+    async def _started(self, found: Container) -> Change[Container]:
+        began, at = time.monotonic(), utcnow()
+        try:
+            changed = await self._driver.start(found.id)
+        except Conflict as error:
+            raise (port_taken(error.name) if error.kind == "port" else error) from None
+        now = await self._driver.inspect(found.id)
+        await self._maker.verify(now)
+        seconds = round(time.monotonic() - began, 4)
+        self._access.directory.timelines[found.id] = [
+            {"step": "start", "at": views.moment(at), "seconds": seconds}
+        ]
+        return Change(self._access.seen(now), changed)
+
+    async def stop(
+        self, caller: Account, ref: str, query: StopOptions, body: StopOptions
+    ) -> Change[Container]:
+        """Stop a running container; a stopped one stays as it is.
+
+        Raises
+        ------
+        NotFound
+            No container of the caller's goes by `ref`.
+        Unavailable
+            The engine does not answer.
+        """
+        found = await self._access.fresh(caller, ref)
+        if not found.engine.running:
+            return Change(found, changed=False)
+        return await self._access.acted(self._stopped(found, self._patience(query, body)))
+
+    async def _stopped(self, found: Container, timeout: int) -> Change[Container]:
+        changed = await self._driver.stop(found.id, timeout)
+        return Change(self._access.seen(await self._driver.inspect(found.id)), changed)
+
+    async def restart(
+        self, caller: Account, ref: str, query: StopOptions, body: StopOptions
+    ) -> Change[Container]:
+        """Stop a container where it runs, and start it.
+
+        Raises
+        ------
+        NotFound, Forbidden, Conflict, Unavailable
+            As `start`.
+        """
+        found = await self._access.fresh(caller, ref)
+        await self._access.recheck(found)
+
+        async def act() -> Change[Container]:
+            if found.engine.running:
+                await self._driver.stop(found.id, self._patience(query, body))
+            return Change((await self._started(found)).value, changed=True)
+
+        return await self._access.acted(act())
+
+    def _patience(self, *options: StopOptions) -> int:
+        given = (option.timeout for option in options if option.timeout is not None)
+        return next(given, self._defaults.stop_timeout)
+
+    async def update(self, caller: Account, ref: str, body: ContainerChange) -> Container:
+        """Change a container's name, limits or restart policy.
+
+        Raises
+        ------
+        NotFound
+            No container of the caller's goes by `ref`.
+        InvalidRequest
+            The machine has less.
+        Conflict
+            The name is taken.
+        """
+        found = await self._access.fresh(caller, ref)
+        await self._access.check_limits(body.cpu, body.mem)
+        if body.restart_policy not in (None, "no") and has_folders(found.engine):
+            owner = await self._access.owner(found)
+            if not owner.is_admin:
+                raise InvalidRequest(
+                    fields={"restart_policy": "must be no for a container with host folders"}
+                )
+        return await self._access.acted(self._updated(found, body))
+
+    async def _updated(self, found: Container, body: ContainerChange) -> Container:
+        if body.cpu is not None or body.mem is not None or body.restart_policy is not None:
+            info = await self._access.engine_info()
+            change = ContainerUpdate(
+                # The engine takes no "no limit" for a container that has one: all there is, then.
+                cpu=(body.cpu or float(info.cpus)) if body.cpu is not None else None,
+                memory=(body.mem * MEGABYTE or info.memory) if body.mem is not None else None,
+                restart_policy=body.restart_policy,
+            )
+            self._mirror.put(await self._driver.update(found.id, change))
+        if body.name is not None and body.name != found.name:
+            await self._rename(found, body.name)
+        return self._access.seen(await self._driver.inspect(found.id))
+
+    async def _rename(self, found: Container, name: str) -> None:
+        await self._registry.rename(found.cid, name)
+        ours = HOME in found.engine.labels
+        try:
+            await self._driver.rename(found.id, engine_name(found.owner, name) if ours else name)
+        except BaseException:
+            await self._registry.rename(found.cid, found.name)
+            raise
+
+    async def delete(self, caller: Account, ref: str, query: DeleteQuery) -> Removed:
+        """Delete a container: a running one is stopped first, killed or refused, as `force` says.
+
+        Raises
+        ------
+        NotFound
+            No container of the caller's goes by `ref`.
+        Conflict
+            It runs, and ``force=false`` was asked for.
+        Unavailable
+            The engine does not answer.
+        """
+        found = await self._access.fresh(caller, ref)
+        if found.engine.running and query.force is False:
+            raise Conflict(
+                "container",
+                found.name,
+                f"{found.name} is running. Stop it first, or delete it without force=false.",
+            )
+        await self._access.acted(self._deleted(found, query))
+        return {"id": found.id}
+
+    async def _deleted(self, found: Container, query: DeleteQuery) -> None:
+        try:
+            if found.engine.running and not query.force:
+                await self._driver.stop(found.id, self._defaults.stop_timeout)
+            # By force also without being asked: a restart policy may have been faster.
+            force = query.force is not False
+            await self._driver.remove(found.id, force=force, volumes=query.volumes)
+        except NotFound:
+            _log.debug("%s was gone already", found.name)
+        await self._keeper.forget(found.id)

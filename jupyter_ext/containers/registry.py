@@ -1,0 +1,325 @@
+"""Records of containers: kept in memory, written through to the store.
+
+One desk owns the store, so nothing is asked of it per request. Where several servers share one
+(PostgreSQL), a change by one raises a signal and the others load again, within a second.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import replace
+
+from sqlalchemy import delete, select, update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from ..errors import Conflict
+from ..store import Store, utcnow
+from ..store.leases import ServerLease, ServerRecord
+from .known import Known, Stray, name_taken, port_taken
+from .ports import PortPolicy, Ports
+from .records import LOCAL_DEVICE, ContainerRecord, PortClaim
+
+SIGNAL = "containers"
+ATTEMPTS = 20
+"""How often another free port is tried when somebody else was faster."""
+
+
+class Registry:
+    """Records of containers.
+
+    Parameters
+    ----------
+    lease
+        Whose server's name is written to what it is making.
+    """
+
+    def __init__(self, store: Store, lease: ServerLease) -> None:
+        self._store = store
+        self._lease = lease
+        self.by_cid: dict[int, Known] = {}
+        self.by_engine: dict[str, Known] = {}
+        self.ports: dict[tuple[int, str], int] = {}
+        """``(port, protocol)`` to cid."""
+        self.making: set[int] = set()
+        """What this process is making now."""
+        self._loading = asyncio.Lock()
+        self._meanwhile: dict[int, Known | None] | None = None
+        self._meanwhile_ports: dict[tuple[int, str], int] | None = None
+
+    async def load(self) -> None:
+        """Read everything; what is written meanwhile counts more than what was read."""
+        async with self._loading:
+            self._meanwhile, self._meanwhile_ports = {}, {}
+            try:
+                known, ports = await self._read()
+                known |= self._meanwhile
+                ports |= self._meanwhile_ports
+            finally:
+                meanwhile, self._meanwhile, self._meanwhile_ports = self._meanwhile, None, None
+            gone = {cid for cid, record in (meanwhile or {}).items() if record is None}
+            self.by_cid = {cid: record for cid, record in known.items() if record is not None}
+            self.by_engine = {
+                record.engine_id: record for record in self.by_cid.values() if record.engine_id
+            }
+            self.ports = {place: cid for place, cid in ports.items() if cid not in gone}
+
+    async def _read(self) -> tuple[dict[int, Known | None], dict[tuple[int, str], int]]:
+        table, claims = ContainerRecord.__table__, PortClaim.__table__
+        async with self._store.read() as session:
+            rows = (await session.execute(select(table))).all()
+            ports = (await session.execute(select(claims))).all()
+        known: dict[int, Known | None] = {
+            row.cid: Known(
+                row.cid,
+                row.engine_id,
+                row.owner,
+                row.name,
+                row.image,
+                row.created_at,
+                row.server,
+                row.device,
+            )
+            for row in rows
+        }
+        return known, {(row.port, row.protocol): row.cid for row in ports}
+
+    # -- claims ---------------------------------------------------------------------------------
+
+    async def claim(
+        self, owner: str, name: str, image: str, ports: Ports, policy: PortPolicy
+    ) -> tuple[Known, Ports]:
+        """Take a name and ports, in one transaction.
+
+        Returns
+        -------
+        tuple
+            The record without an engine's id, and the ports with every free one picked.
+
+        Raises
+        ------
+        Conflict
+            The name or a port is taken.
+        """
+        for _ in range(ATTEMPTS):
+            chosen = self._choose(ports, policy)
+            try:
+                known = await self._claim(owner, name, image, chosen)
+            except Conflict as conflict:
+                picked = {chosen[key] for key, port in ports.items() if port is None}
+                if conflict.kind == "port" and int(conflict.name) in picked:
+                    # Another server was faster; its claim is not in memory yet.
+                    await self.load()
+                    continue
+                raise
+            self.making.add(known.cid)
+            self._put(known)
+            self._put_ports(known.cid, chosen)
+            return known, chosen
+        raise Conflict("port", "any", "No free port could be taken; try again.")
+
+    def _choose(self, ports: Ports, policy: PortPolicy) -> Ports:
+        chosen: Ports = {}
+        for key, port in ports.items():
+            if port is None:
+                protocol = key.partition("/")[2]
+                taken = {number for number, other in self.ports if other == protocol}
+                taken |= {number for number in (*ports.values(), *chosen.values()) if number}
+                port = policy.pick(protocol, taken)
+            chosen[key] = port
+        return chosen
+
+    async def _claim(self, owner: str, name: str, image: str, ports: Ports) -> Known:
+        now = utcnow()
+        async with self._changing() as session:
+            record = ContainerRecord(
+                device=LOCAL_DEVICE,
+                engine_id=None,
+                owner=owner,
+                name=name,
+                image=image,
+                server=self._lease.id,
+                created_at=now,
+            )
+            session.add(record)
+            try:
+                await session.flush()
+            except IntegrityError:
+                raise name_taken(name) from None
+            for key, port in ports.items():
+                await _claim_port(session, record.cid, key, port)
+            return Known(record.cid, None, owner, name, image, now, self._lease.id)
+
+    async def bind(self, cid: int, engine_id: str) -> Known:
+        """Write down which container of the engine it became.
+
+        Raises
+        ------
+        Conflict
+            This server was taken for dead meanwhile, and the claim given back.
+        """
+        async with self._changing() as session:
+            found = await session.execute(
+                update(ContainerRecord)
+                .where(ContainerRecord.cid == cid)
+                .values(engine_id=engine_id, server=None)
+                .returning(ContainerRecord.cid)
+            )
+            if found.first() is None:
+                raise Conflict("container", cid, "The claim on the name was lost; try again.")
+        known = replace(self.by_cid[cid], engine_id=engine_id, server=None)
+        self._put(known)
+        self.making.discard(cid)
+        return known
+
+    async def rename(self, cid: int, name: str) -> Known:
+        """Take another name.
+
+        Raises
+        ------
+        Conflict
+            It is taken.
+        """
+        async with self._changing() as session:
+            try:
+                await session.execute(
+                    update(ContainerRecord).where(ContainerRecord.cid == cid).values(name=name)
+                )
+            except IntegrityError:
+                raise name_taken(name) from None
+        known = replace(self.by_cid[cid], name=name)
+        self._put(known)
+        return known
+
+    async def dead_claims(self) -> list[int]:
+        """Numbers that a server claimed and died before it had made the container."""
+        open_ones = [known for known in self.by_cid.values() if known.engine_id is None]
+        if not open_ones:
+            return []
+        async with self._store.read() as session:
+            dead = await self._lease.find_dead(session)
+            alive = set((await session.scalars(select(ServerRecord.id))).all()) - set(dead)
+        return [
+            known.cid
+            for known in open_ones
+            if known.cid not in self.making and known.server not in alive
+        ]
+
+    async def release(self, cids: Collection[int]) -> None:
+        """Forget containers that are gone; their names and ports are free."""
+        if not cids:
+            return
+        async with self._changing() as session:
+            await session.execute(delete(PortClaim).where(PortClaim.cid.in_(cids)))
+            await session.execute(delete(ContainerRecord).where(ContainerRecord.cid.in_(cids)))
+        for cid in cids:
+            if self._meanwhile is not None:
+                self._meanwhile[cid] = None
+            known = self.by_cid.pop(cid, None)
+            if known is not None and known.engine_id:
+                self.by_engine.pop(known.engine_id, None)
+            self.making.discard(cid)
+        self.ports = {key: cid for key, cid in self.ports.items() if cid not in cids}
+
+    async def adopt(self, strays: Iterable[Stray]) -> list[Known]:
+        """Give numbers and owners to containers that have none.
+
+        A name that its owner has already gets a number behind it here (not at the engine); a port
+        that somebody has is not claimed again.
+        """
+        strays = [stray for stray in strays if stray.engine_id not in self.by_engine]
+        try:
+            adopted = await self._adopt(strays)
+        except IntegrityError:
+            # Another server of the store was faster; what it did is not in memory yet.
+            await self.load()
+            strays = [stray for stray in strays if stray.engine_id not in self.by_engine]
+            adopted = await self._adopt(strays)
+        for known, ports in adopted:
+            self._put(known)
+            self._put_ports(known.cid, ports)
+        return [known for known, _ in adopted]
+
+    async def _adopt(self, strays: Iterable[Stray]) -> list[tuple[Known, Ports]]:
+        adopted: list[tuple[Known, Ports]] = []
+        names = {(known.owner, known.name) for known in self.by_cid.values()}
+        taken = set(self.ports)
+        async with self._changing() as session:
+            for stray in strays:
+                name = _free_name(stray.name, stray.owner, names)
+                names.add((stray.owner, name))
+                record = ContainerRecord(
+                    device=LOCAL_DEVICE,
+                    engine_id=stray.engine_id,
+                    owner=stray.owner,
+                    name=name,
+                    image=stray.image[:512],
+                    server=None,
+                    created_at=stray.created_at,
+                )
+                if stray.cid is not None and stray.cid not in self.by_cid and self._store.is_sqlite:
+                    # PostgreSQL's sequence would come to a number that was given by hand.
+                    record.cid = stray.cid
+                session.add(record)
+                await session.flush()
+                free: Ports = {}
+                for key, port in stray.ports.items():
+                    place = (port or 0, key.partition("/")[2])
+                    if port and place not in taken:
+                        taken.add(place)
+                        free[key] = port
+                        await _claim_port(session, record.cid, key, port)
+                known = Known(
+                    record.cid, stray.engine_id, stray.owner, name, record.image, stray.created_at
+                )
+                adopted.append((known, free))
+        return adopted
+
+    # -- inside ---------------------------------------------------------------------------------
+
+    @asynccontextmanager
+    async def _changing(self) -> AsyncIterator[AsyncSession]:
+        """A transaction that other servers of a shared store hear of."""
+        async with self._store.write() as session:
+            yield session
+            if not self._store.is_sqlite:
+                await self._store.signals.raise_(session, SIGNAL)
+
+    def _put(self, known: Known) -> None:
+        if self._meanwhile is not None:
+            self._meanwhile[known.cid] = known
+        self.by_cid[known.cid] = known
+        if known.engine_id:
+            self.by_engine[known.engine_id] = known
+
+    def _put_ports(self, cid: int, ports: Mapping[str, int | None]) -> None:
+        for key, port in ports.items():
+            if port:
+                self.ports[(port, key.partition("/")[2])] = cid
+                if self._meanwhile_ports is not None:
+                    self._meanwhile_ports[(port, key.partition("/")[2])] = cid
+
+
+async def _claim_port(session: AsyncSession, cid: int, key: str, port: int | None) -> None:
+    number, _, protocol = key.partition("/")
+    if port is None:
+        return
+    claim = PortClaim(
+        device=LOCAL_DEVICE, port=port, protocol=protocol, cid=cid, container_port=int(number)
+    )
+    session.add(claim)
+    try:
+        await session.flush()
+    except IntegrityError:
+        raise port_taken(port) from None
+
+
+def _free_name(name: str, owner: str, names: Collection[tuple[str, str]]) -> str:
+    if (owner, name) not in names:
+        return name
+    number = 2
+    while (owner, f"{name}-{number}") in names:
+        number += 1
+    return f"{name}-{number}"

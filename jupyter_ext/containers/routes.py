@@ -1,0 +1,237 @@
+"""Routes of containers and images."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from ..api.dialects import CONTAINERS
+from ..api.route import Change, Feed, Page, Route, SocketRoute, Stream
+from . import views
+from .contents import ContainerContents
+from .engine_watch import EngineWatch
+from .images import ImageManager
+from .manager import ContainerManager
+from .replies import Changes, Logs, Metrics, Removed, Unpacked
+from .schemas import (
+    ContainerChange,
+    ContainerQuery,
+    DeleteQuery,
+    ExecQuery,
+    ImageDeleteQuery,
+    LogsQuery,
+    MetricsQuery,
+    NewContainer,
+    PageQuery,
+    PathQuery,
+    PullBody,
+    StopOptions,
+)
+from .usage import ContainerUsage
+from .views import Container, Image
+
+ALL = "/api/v1/containers"
+ONE = "/api/v1/containers/{ref}"
+UPLOAD_LIMIT = 1 << 30
+"""Bytes of a tar that is unpacked in a container."""
+
+ROUTES = [
+    Route(
+        "GET",
+        ALL,
+        ContainerManager.list,
+        CONTAINERS,
+        "container:read",
+        query=ContainerQuery,
+        result=Page[Container],
+        view=views.container,
+        summary="Containers, newest first",
+    ),
+    Route(
+        "POST",
+        ALL,
+        ContainerManager.create,
+        CONTAINERS,
+        "container:create",
+        body=NewContainer,
+        result=Container,
+        view=views.detail,
+        summary="Make a container and start it",
+    ),
+    Route(
+        "GET",
+        ONE,
+        ContainerManager.get,
+        CONTAINERS,
+        "container:read",
+        result=Container,
+        view=views.detail,
+        summary="All of a container",
+    ),
+    Route(
+        "PUT",
+        ONE,
+        ContainerManager.update,
+        CONTAINERS,
+        "container:update",
+        body=ContainerChange,
+        result=Container,
+        view=views.detail,
+        summary="Change its name, limits or restart policy",
+    ),
+    Route(
+        "DELETE",
+        ONE,
+        ContainerManager.delete,
+        CONTAINERS,
+        "container:delete",
+        query=DeleteQuery,
+        result=Removed,
+        summary="Delete it",
+    ),
+    Route(
+        "POST",
+        f"{ONE}/start",
+        ContainerManager.start,
+        CONTAINERS,
+        "container:start",
+        result=Change[Container],
+        view=views.detail,
+        summary="Start it",
+    ),
+    Route(
+        "POST",
+        f"{ONE}/stop",
+        ContainerManager.stop,
+        CONTAINERS,
+        "container:stop",
+        query=StopOptions,
+        body=StopOptions,
+        result=Change[Container],
+        view=views.detail,
+        summary="Stop it",
+    ),
+    Route(
+        "POST",
+        f"{ONE}/restart",
+        ContainerManager.restart,
+        CONTAINERS,
+        "container:restart",
+        query=StopOptions,
+        body=StopOptions,
+        result=Change[Container],
+        view=views.detail,
+        summary="Stop and start it",
+    ),
+    Route(
+        "GET",
+        f"{ONE}/logs",
+        ContainerContents.logs,
+        CONTAINERS,
+        "container:read",
+        query=LogsQuery,
+        result=Logs | Stream,
+        summary="What it printed",
+    ),
+    Route(
+        "GET",
+        f"{ONE}/changes",
+        ContainerContents.changes,
+        CONTAINERS,
+        "container:read",
+        result=Changes,
+        summary="Files that differ from its image",
+    ),
+    Route(
+        "GET",
+        f"{ONE}/archive",
+        ContainerContents.read_archive,
+        CONTAINERS,
+        "container:read",
+        query=PathQuery,
+        result=Annotated[Stream, "application/x-tar"],
+        summary="A file or folder of it, as tar",
+    ),
+    Route(
+        "PUT",
+        f"{ONE}/archive",
+        ContainerContents.write_archive,
+        CONTAINERS,
+        "container:write",
+        query=PathQuery,
+        upload="application/x-tar",
+        body_limit=UPLOAD_LIMIT,
+        result=Unpacked,
+        summary="Unpack a tar into a folder of it",
+    ),
+    Route(
+        "GET",
+        "/api/v1/metrics/containers/{ref}",
+        ContainerUsage.metrics,
+        CONTAINERS,
+        "metrics:read",
+        query=MetricsQuery,
+        result=Metrics,
+        summary="What it uses, and used",
+    ),
+    Route(
+        "GET",
+        "/api/v1/images",
+        ImageManager.list,
+        CONTAINERS,
+        "image:read",
+        query=PageQuery,
+        result=Page[Image],
+        view=views.image,
+        summary="Public images and the caller's own, newest first",
+    ),
+    Route(
+        "POST",
+        "/api/v1/images/pull",
+        ImageManager.pull,
+        CONTAINERS,
+        "image:pull",
+        body=PullBody,
+        result=Image,
+        view=views.image,
+        summary="Pull an image",
+    ),
+    Route(
+        "DELETE",
+        "/api/v1/images/{ref}",
+        ImageManager.delete,
+        CONTAINERS,
+        "image:delete",
+        query=ImageDeleteQuery,
+        result=Removed,
+        summary="Delete an image",
+    ),
+]
+
+SOCKETS = [
+    SocketRoute(
+        f"{ONE}/exec",
+        ContainerContents.exec,
+        CONTAINERS,
+        "container:exec",
+        query=ExecQuery,
+        summary="A terminal in it",
+    ),
+]
+
+FEEDS = [
+    Feed("containers", ContainerManager.snapshot, permission="container:read"),
+    Feed("images", ImageManager.snapshot, permission="image:read"),
+    Feed("engine", EngineWatch.snapshot),
+    Feed(
+        "container-logs",
+        ContainerContents.log_snapshot,
+        ContainerContents.log_frames,
+        permission="container:read",
+    ),
+    Feed(
+        "container-stats",
+        ContainerUsage.snapshot,
+        ContainerUsage.frames,
+        permission="metrics:read",
+    ),
+]

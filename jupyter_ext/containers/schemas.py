@@ -1,0 +1,202 @@
+"""What goes in and out of containers and images."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+from pydantic import (
+    BaseModel,
+    Field,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+
+from .fields import (
+    Command,
+    Cpu,
+    Environment,
+    GpuCount,
+    Gpus,
+    ImageName,
+    Memory,
+    Name,
+    PortMap,
+    RestartPolicy,
+)
+from .references import parse_reference
+
+Status = Literal["created", "running", "paused", "restarting", "exited", "dead", "lost"]
+
+VOLUMES = 100
+
+
+class Volume(BaseModel):
+    """A folder of the host in a container."""
+
+    host_path: str = Field(min_length=1, max_length=4096)
+    container_path: str = Field(min_length=1, max_length=4096)
+    read_only: bool = False
+
+
+class NewContainer(BaseModel):
+    """A container to be made and started."""
+
+    name: Name
+    image: ImageName
+    ports: PortMap = Field(default_factory=dict)
+    environment: Environment = Field(default_factory=dict)
+    volumes: list[Volume] = Field(default_factory=list, max_length=VOLUMES)
+    command: Command | None = None
+    cpu: Cpu | None = None
+    mem: Memory | None = None
+    restart_policy: RestartPolicy | None = None
+    gid: Gpus = None
+    count: GpuCount = None
+
+
+class ContainerChange(BaseModel):
+    """What of a container can be changed; what is left out stays."""
+
+    name: Name | None = None
+    cpu: Cpu | None = None
+    mem: Memory | None = None
+    restart_policy: RestartPolicy | None = None
+
+
+class PageQuery(BaseModel):
+    """Which part of a list."""
+
+    limit: int = Field(50, ge=1, le=1000)
+    offset: int = Field(0, ge=0, le=1 << 31)
+
+
+class ContainerQuery(PageQuery):
+    """Which containers."""
+
+    status: Status | None = None
+
+
+class StopOptions(BaseModel):
+    """How to stop."""
+
+    timeout: int | None = Field(
+        None, ge=0, le=3600, description="Seconds until it is killed; the image's own by default"
+    )
+
+
+class DeleteQuery(BaseModel):
+    """How to delete."""
+
+    force: bool | None = Field(
+        None,
+        description="true kills a running container, false refuses it; stopped first if left out",
+    )
+    volumes: bool = Field(False, description="Its unnamed volumes, too")
+
+
+class ImageDeleteQuery(BaseModel):
+    """How to delete an image."""
+
+    force: bool = Field(False, description="Also where it has several tags")
+
+
+class LogsQuery(BaseModel):
+    """Which part of what a container printed."""
+
+    tail: int = Field(100, ge=0, le=10_000, description="Last lines")
+    since: datetime | None = None
+    until: datetime | None = None
+    follow: bool = False
+    timestamps: bool = False
+
+    @field_validator("since", "until", mode="before")
+    @classmethod
+    def _moment(cls, value: Any) -> Any:
+        """RFC 3339, or seconds since 1970."""
+        if value is None or value == "":
+            return None
+        try:
+            if isinstance(value, int | float) or re.fullmatch(r"-?[0-9]+(\.[0-9]*)?", str(value)):
+                return datetime.fromtimestamp(float(value), UTC)
+            # A plus sign that was not escaped in a URL arrives as a space.
+            moment = datetime.fromisoformat(re.sub(r" (\d\d:\d\d)$", r"+\1", str(value)))
+        except (ValueError, OverflowError, OSError):
+            raise ValueError("must be RFC 3339 or seconds since 1970") from None
+        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+
+    @model_validator(mode="after")
+    def _in_order(self) -> LogsQuery:
+        if self.since and self.until and self.since > self.until:
+            raise ValueError("since is later than until")
+        return self
+
+
+class ExecQuery(BaseModel):
+    """What to run in a container."""
+
+    cmd: str | None = Field(None, max_length=4096, description="A line; a shell by default")
+    tty: bool = True
+
+
+class PathQuery(BaseModel):
+    """A path inside a container."""
+
+    path: str = Field(min_length=1, max_length=4096)
+
+    @field_validator("path")
+    @classmethod
+    def _absolute(cls, value: str) -> str:
+        if not value.startswith("/"):
+            raise ValueError("must begin with /")
+        return value
+
+
+class MetricsQuery(BaseModel):
+    """How far back."""
+
+    duration: int | None = Field(None, ge=1, le=3600, description="Seconds of history")
+
+
+class PullBody(BaseModel):
+    """An image to pull."""
+
+    name: str = Field(min_length=1, max_length=512, examples=["nginx"])
+    tag: str = Field("latest", max_length=128)
+
+    @field_validator("name")
+    @classmethod
+    def _check_name(cls, value: str) -> str:
+        value = value.strip()
+        parse_reference(value)
+        return value
+
+    @field_validator("tag")
+    @classmethod
+    def _check_tag(cls, value: str, info: ValidationInfo) -> str:
+        name = info.data.get("name")
+        if name is None:
+            return value
+        named = _tag_of(name)
+        if not named:
+            parse_reference(_joined(name, value))
+        elif value not in ("latest", named):
+            raise ValueError(f"differs from {named} in the name")
+        return value
+
+    @property
+    def reference(self) -> str:
+        """Name and tag in one; a tag or digest in the name wins over the default one."""
+        return self.name if _tag_of(self.name) else _joined(self.name, self.tag)
+
+
+def _tag_of(name: str) -> str:
+    """The tag or digest that a name ends with."""
+    last = name.rsplit("/", 1)[-1]
+    return last.partition("@" if "@" in last else ":")[2]
+
+
+def _joined(name: str, tag: str) -> str:
+    return f"{name}@{tag}" if tag.startswith("sha256:") else f"{name}:{tag}"
