@@ -1,0 +1,105 @@
+"""The way from a server that forwards to the desk."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from functools import cached_property
+from http.cookiejar import CookieJar, DefaultCookiePolicy
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from ..errors import Unauthenticated
+from .lock import find_desk
+
+if TYPE_CHECKING:
+    import httpx
+
+CONNECT_SECONDS = 5.0
+
+
+class RemoteDesk:
+    """Where the desk is, and what names the caller to it.
+
+    Parameters
+    ----------
+    home
+        The home whose desk it is; None where `url` was configured.
+    url
+        ``JupyterExt.desk_url``; empty to find the desk by the home's announcement.
+    lost
+        Called when the desk does not answer: it may have ended, and this server may have to become
+        the desk.
+    """
+
+    def __init__(
+        self, *, home: Path | None, url: str = "", lost: Callable[[], Awaitable[None]] | None = None
+    ) -> None:
+        self._home = home
+        self._url = url.rstrip("/") + "/" if url else ""
+        self._lost = lost
+
+    @property
+    def url(self) -> str:
+        """The desk's address with its base URL, ending with a slash."""
+        if self._url:
+            return self._url
+        found = find_desk(self._home) if self._home else None
+        return found.url if found else "http://127.0.0.1:0/"
+
+    @property
+    def token_file(self) -> str | None:
+        """Where the key of the home's owner lies; None for a desk elsewhere."""
+        found = find_desk(self._home) if self._home and not self._url else None
+        return found.token_file if found else None
+
+    @property
+    def base_path(self) -> str:
+        """The desk's base URL."""
+        return urlsplit(self.url).path or "/"
+
+    @cached_property
+    def client(self) -> httpx.AsyncClient:
+        """Return the connections to the desk; long replies take as long as they take."""
+        import httpx
+
+        return httpx.AsyncClient(
+            timeout=httpx.Timeout(None, connect=CONNECT_SECONDS),
+            limits=httpx.Limits(max_connections=None, max_keepalive_connections=20),
+            # Everybody's requests pass here: what one is given must never be sent for another.
+            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
+            trust_env=False,
+        )
+
+    async def credential(self) -> dict[str, str]:
+        """Return the header that names a user whom Jupyter logged in.
+
+        Raises
+        ------
+        Unauthenticated
+            This server has nothing that the desk believes.
+        """
+        hub_token = os.environ.get("JUPYTERHUB_API_TOKEN")
+        if self._url and hub_token:
+            return {"Authorization": f"token {hub_token}"}
+        token_file = self.token_file
+        if token_file is not None:
+            with suppress(OSError):
+                return {"X-API-Key": Path(token_file).read_text(encoding="ascii").strip()}
+        raise Unauthenticated(
+            f"The desk at {self.url} does not know Jupyter's login. "
+            "Send an API key of the desk as X-API-Key "
+            "(`pig api key create --name NAME` there makes one)."
+        )
+
+    async def lost(self) -> None:
+        """Say that the desk did not answer."""
+        if self._lost is not None:
+            await self._lost()
+
+    async def close(self) -> None:
+        """Close the connections."""
+        if "client" in self.__dict__:
+            await self.client.aclose()
