@@ -1,0 +1,5 @@
+"""``python -m jupyter_ext.cli`` is ``pig``."""
+
+from . import main
+
+main()

@@ -1,0 +1,48 @@
+"""Names for the tab key, in shells and notebooks; a server that is slow or gone gives none."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import click
+
+from ..session import Session
+
+KEPT_SECONDS = 3.0
+
+_kept: dict[str, tuple[float, list[str]]] = {}
+
+
+def _names(context: click.Context, kind: str, ask: Callable[[Session], list[str]]) -> list[str]:
+    session = context.find_object(Session)
+    if session is None:
+        return []
+    now = time.monotonic()
+    until, names = _kept.get(kind, (0.0, []))
+    if until > now:
+        return names
+    try:
+        names = ask(session)
+    except Exception:  # whatever is wrong, a key press must not print it
+        names = []
+    _kept[kind] = (now + KEPT_SECONDS, names)
+    return names
+
+
+def container_names(
+    context: click.Context, parameter: click.Parameter, incomplete: str
+) -> list[str]:
+    """Return the names of containers that begin with what is typed."""
+    found = _names(context, "containers", lambda s: [c["name"] for c in s.client.containers.list()])
+    return [name for name in found if name.startswith(incomplete)]
+
+
+def image_names(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
+    """Return the tags of images that begin with what is typed."""
+    found = _names(
+        context,
+        "images",
+        lambda s: [tag for image in s.client.images.list() for tag in image.get("tags") or []],
+    )
+    return [name for name in found if name.startswith(incomplete)]

@@ -1,0 +1,76 @@
+"""The root of the command line: global options, its commands, and how it ends."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+from .._version import __version__
+from ..errors import PlatformError
+from .lazy import LazyGroup
+from .session import Session
+
+COMMANDS = {
+    "status": ("commands.system:status", "Show how the server and its services are."),
+    "container": ("commands.containers:container", "Make, use and delete containers."),
+    "image": ("commands.images:image", "List, pull and delete images."),
+    "operation": ("commands.operations:operation", "See and cancel long work."),
+    "events": ("commands.system:events", "Follow what happens."),
+    "api": ("commands.accounts:api", "Make, list and revoke API keys."),
+    "user": ("commands.accounts:user", "Make, list and delete accounts."),
+    "serve": ("commands.system:serve", "Start a server without kernels, for a team."),
+}
+
+ENDING = """\b
+Environment:
+  PIG_URL, PIG_API_KEY  a server elsewhere, and a key for it
+  PIG_HOME              where a local server keeps its state
+  PIG_CONFIG            configuration to read
+  PIG_LOG_LEVEL         debug, info, warning or error
+
+\b
+Exit codes: 0 ok, 1 error, 2 wrong usage, 3 not found, 4 permission denied."""
+
+
+@click.group(
+    cls=LazyGroup,
+    homes=COMMANDS,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog=ENDING,
+)
+@click.version_option(__version__, "-v", "--version", message="%(prog)s %(version)s")
+def root() -> None:
+    """Containers and images from the command line, by the server that JupyterLab runs."""
+
+
+def run(argv: Sequence[str], name: str = "pig") -> int:
+    """Run the program; returns its exit code."""
+    session = Session(program=name)
+    _complete_shell(name)
+    try:
+        session.show(session.invoke(root, argv, name))
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # The reader has seen enough (`pig events | head`); nothing more can be written.
+        sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115
+        return 1
+    except (click.ClickException, click.Abort, PlatformError, KeyboardInterrupt) as error:
+        return session.fail(error)
+    finally:
+        session.close()
+    return session.exit_code
+
+
+def _complete_shell(name: str) -> None:
+    """Answer a shell that asks how a word goes on (``eval "$(_PIG_COMPLETE=bash_source pig)"``)."""
+    variable = f"_{name.replace(' ', '_')}_COMPLETE".upper()
+    instruction = os.environ.get(variable)
+    if instruction:
+        from click.shell_completion import shell_complete
+
+        arguments: dict[str, Any] = {"obj": Session(program=name, timeout=2)}
+        sys.exit(shell_complete(root, arguments, name, variable, instruction))

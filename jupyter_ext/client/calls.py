@@ -1,0 +1,304 @@
+"""The one description of the calls: each function turns its arguments into a `Call`.
+
+Both clients know how to make one: `groups.Method` puts such a function on a client's group, typed
+for the one who waits, `groups.AsyncMethod` for the one who awaits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from ..errors import InvalidRequest
+from .call import Call, OnProgress, given, nothing, path, text_of, thing
+from .replies import bare, data
+from .things import Page, Thing, page, wrap
+
+# -- containers -----------------------------------------------------------------------------------
+
+
+def container_list(status: str | None = None, *, limit: int = 1000, offset: int = 0) -> Call[Page]:
+    """List your containers, newest first; `status` keeps those in one state."""
+    query = {"status": status, "limit": limit, "offset": offset}
+    return Call("GET", path("containers"), data, page, query)
+
+
+def container_get(ref: str | int) -> Call[Thing]:
+    """Tell everything of a container: by id, short id, name or cid."""
+    return Call("GET", path("containers", ref), data, thing)
+
+
+def container_create(
+    spec: Mapping[str, Any] | None = None,
+    /,
+    *,
+    name: str | None = None,
+    image: str | None = None,
+    ports: Mapping[str, int | None] | None = None,
+    environment: Mapping[str, str] | None = None,
+    volumes: Sequence[Mapping[str, Any]] | None = None,
+    cpu: float | None = None,
+    mem: int | None = None,
+    command: str | Sequence[str] | None = None,
+    progress: OnProgress | None = None,
+    **more: Any,
+) -> Call[Thing]:
+    """Make a container and start it; an image that is missing is pulled first.
+
+    Parameters
+    ----------
+    spec
+        All of the following as one mapping.
+    ports
+        ``{"80/tcp": 8080}``: port of the container to port of the host.
+    volumes
+        ``[{"host_path", "container_path", "read_only"}]``.
+    cpu, mem
+        Limits in cores and MB.
+    progress
+        Called at each step.
+    """
+    fields = {
+        "name": name,
+        "image": image,
+        "ports": ports,
+        "environment": environment,
+        "volumes": volumes,
+        "cpu": cpu,
+        "mem": mem,
+        "command": command,
+        **more,
+    }
+    return Call(
+        "POST",
+        path("containers"),
+        data,
+        thing,
+        body=given(spec, fields),
+        long=True,
+        once=True,
+        progress=progress,
+    )
+
+
+def container_start(ref: str | int, *, progress: OnProgress | None = None) -> Call[Thing]:
+    """Start a container; one that runs stays as it is."""
+    return Call("POST", path("containers", ref, "start"), data, thing, long=True, progress=progress)
+
+
+def container_stop(
+    ref: str | int, *, timeout: float | None = None, progress: OnProgress | None = None
+) -> Call[Thing]:
+    """Stop a container, killing it after `timeout` seconds; a stopped one stays as it is."""
+    body = {"timeout": round(timeout)} if timeout is not None else None
+    where = path("containers", ref, "stop")
+    return Call("POST", where, data, thing, body=body, long=True, progress=progress)
+
+
+def container_restart(ref: str | int, *, progress: OnProgress | None = None) -> Call[Thing]:
+    """Stop a container where it runs, and start it."""
+    where = path("containers", ref, "restart")
+    return Call("POST", where, data, thing, long=True, progress=progress)
+
+
+def container_update(
+    ref: str | int,
+    *,
+    name: str | None = None,
+    cpu: float | None = None,
+    mem: int | None = None,
+    restart_policy: str | None = None,
+) -> Call[Thing]:
+    """Change a container's name, limits or restart policy."""
+    fields = {"name": name, "cpu": cpu, "mem": mem, "restart_policy": restart_policy}
+    return Call("PUT", path("containers", ref), data, thing, body=given(None, fields))
+
+
+def container_delete(
+    ref: str | int, *, force: bool | None = None, volumes: bool | None = None
+) -> Call[None]:
+    """Delete a container.
+
+    Parameters
+    ----------
+    force
+        By default one that runs is stopped first; True kills it, False refuses to delete it.
+    volumes
+        Delete its anonymous volumes too.
+    """
+    query = {"force": force, "volumes": volumes}
+    return Call("DELETE", path("containers", ref), data, nothing, query)
+
+
+def container_log_text(
+    ref: str | int,
+    *,
+    tail: int | None = None,
+    since: datetime | timedelta | str | float | None = None,
+    until: datetime | timedelta | str | float | None = None,
+    timestamps: bool | None = None,
+) -> Call[str]:
+    """Return what a container has printed, as one text."""
+    query = {"tail": tail, "since": since, "until": until, "timestamps": timestamps}
+    return Call("GET", path("containers", ref, "logs"), data, lambda logs: str(logs["logs"]), query)
+
+
+def container_metrics(ref: str | int, *, duration: int | None = None) -> Call[Thing]:
+    """Tell what a container uses now, with a history of `duration` seconds."""
+    return Call("GET", path("metrics", "containers", ref), data, thing, {"duration": duration})
+
+
+def container_changes(ref: str | int) -> Call[list[Thing]]:
+    """List files that were added, changed or deleted against the image."""
+
+    def files(value: Any) -> list[Thing]:
+        return list(page(value))
+
+    return Call("GET", path("containers", ref, "changes"), data, files)
+
+
+def container_put_archive(ref: str | int, folder: str, tar: bytes) -> Call[None]:
+    """Unpack a tar archive into a folder of a container."""
+    where = path("containers", ref, "archive")
+    return Call("PUT", where, data, nothing, {"path": folder}, content=tar)
+
+
+# -- images ---------------------------------------------------------------------------------------
+
+
+def split_reference(reference: str) -> tuple[str, str | None]:
+    """Split ``registry:5000/name:tag`` into name and tag; a digest counts as the tag."""
+    name, at, digest = reference.partition("@")
+    if at:
+        return name, digest
+    head, colon, tag = reference.rpartition(":")
+    return (head, tag) if colon and "/" not in tag else (reference, None)
+
+
+def image_list(*, limit: int = 1000, offset: int = 0) -> Call[Page]:
+    """List the images that you can use, newest first."""
+    return Call("GET", path("images"), data, page, {"limit": limit, "offset": offset})
+
+
+def image_pull(
+    name: str, tag: str | None = None, *, progress: OnProgress | None = None
+) -> Call[Thing]:
+    """Pull an image: ``pull("nginx:1.27")`` or ``pull("nginx", "1.27")``.
+
+    Parameters
+    ----------
+    progress
+        Called at each step; ``operation.details.layers`` tells of each layer.
+    """
+    if not name.strip():
+        raise InvalidRequest(fields={"name": "Name an image, for example busybox:latest."})
+    if tag is None:
+        name, tag = split_reference(name)
+    body = {"name": name, **({"tag": tag} if tag else {})}
+    where = path("images", "pull")
+    return Call("POST", where, data, thing, body=body, long=True, once=True, progress=progress)
+
+
+def image_delete(ref: str | int, *, force: bool | None = None) -> Call[None]:
+    """Delete an image by id, iid or tag."""
+    return Call("DELETE", path("images", ref), data, nothing, {"force": force})
+
+
+# -- operations -----------------------------------------------------------------------------------
+
+
+def operation_list(
+    *, state: str | None = None, limit: int | None = None, offset: int | None = None
+) -> Call[Page]:
+    """List long work, newest first."""
+    query = {"state": state, "limit": limit, "offset": offset}
+    return Call("GET", path("operations"), bare, page, query)
+
+
+def operation_get(ref: str) -> Call[Thing]:
+    """Tell how far an operation is."""
+    return Call("GET", path("operations", ref), bare, thing)
+
+
+def operation_cancel(ref: str) -> Call[Thing]:
+    """Ask an operation to stop and undo what it did."""
+    return Call("DELETE", path("operations", ref), bare, thing)
+
+
+# -- accounts -------------------------------------------------------------------------------------
+
+
+def api_key_list() -> Call[Page]:
+    """List your API keys; the keys themselves are never shown again."""
+    return Call("GET", path("api-keys"), bare, page, {"limit": 1000})
+
+
+def api_key_create(
+    name: str,
+    *,
+    expires_at: datetime | str | None = None,
+    scopes: Sequence[str] | None = None,
+    owner: str | None = None,
+) -> Call[Thing]:
+    """Make an API key; ``.key`` is shown this once. Administrators may name another `owner`."""
+    expiry = text_of(expires_at) if expires_at is not None else None
+    fields = {
+        "name": name,
+        "expires_at": expiry,
+        "scopes": list(scopes) if scopes else None,
+        "owner": owner,
+    }
+    return Call("POST", path("api-keys"), bare, thing, body=given(None, fields))
+
+
+def api_key_revoke(ref: str) -> Call[None]:
+    """End an API key."""
+    return Call("DELETE", path("api-keys", ref), bare, nothing)
+
+
+def user_list() -> Call[Page]:
+    """List the accounts that you may see."""
+    return Call("GET", path("users"), bare, page, {"limit": 1000})
+
+
+def user_create(
+    username: str,
+    password: str,
+    *,
+    role: str | None = None,
+    email: str | None = None,
+    **more: Any,
+) -> Call[Thing]:
+    """Make an account (the administrator's)."""
+    fields = {"username": username, "password": password, "role": role, "email": email, **more}
+    return Call("POST", path("users"), bare, thing, body=given(None, fields))
+
+
+def user_delete(username: str) -> Call[None]:
+    """Delete an account (the administrator's)."""
+    return Call("DELETE", path("users", username), bare, nothing)
+
+
+def user_set_password(username: str, password: str) -> Call[None]:
+    """Give an account a new password."""
+    where = path("users", username, "password")
+    return Call("PUT", where, bare, nothing, body={"password": password})
+
+
+# -- the system -----------------------------------------------------------------------------------
+
+
+def system_status() -> Call[Thing]:
+    """Tell the health of the server and its services."""
+    return Call("GET", path("status"), bare, thing)
+
+
+def system_info() -> Call[Thing]:
+    """Tell of the machine: host name, system, CPUs, memory, disk."""
+    return Call("GET", path("system"), bare, thing)
+
+
+def system_resources() -> Call[Thing]:
+    """Tell what the machine uses now."""
+    return Call("GET", path("metrics", "resources"), data, wrap)

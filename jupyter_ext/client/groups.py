@@ -1,0 +1,133 @@
+"""The calls grouped as users know them, once for who waits and once for who awaits."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from functools import wraps
+from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar
+
+from . import calls
+from .call import Call
+
+if TYPE_CHECKING:
+    from .aio import AsyncClient
+    from .sync import Client
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class Group:
+    """Calls of one domain on a client that waits."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+
+
+class AsyncGroup:
+    """Calls of one domain on a client that is awaited."""
+
+    def __init__(self, client: AsyncClient) -> None:
+        self._client = client
+
+
+class Method(Generic[P, T]):
+    """Makes a function that describes a call a method that makes it."""
+
+    def __init__(self, describe: Callable[P, Call[T]]) -> None:
+        self._describe = describe
+        self.__doc__ = describe.__doc__
+
+    def __get__(self, group: Group, owner: Any = None) -> Callable[P, T]:
+        """Return the method of one client's group."""
+        describe = self._describe
+
+        @wraps(describe)
+        def method(*args: P.args, **kwargs: P.kwargs) -> T:
+            return group._client.call(describe(*args, **kwargs))
+
+        return method
+
+
+class AsyncMethod(Generic[P, T]):
+    """Makes a function that describes a call a method that is awaited."""
+
+    def __init__(self, describe: Callable[P, Call[T]]) -> None:
+        self._describe = describe
+        self.__doc__ = describe.__doc__
+
+    def __get__(self, group: AsyncGroup, owner: Any = None) -> Callable[P, Awaitable[T]]:
+        """Return the method of one client's group."""
+        describe = self._describe
+
+        @wraps(describe)
+        async def method(*args: P.args, **kwargs: P.kwargs) -> T:
+            return await group._client.call(describe(*args, **kwargs))
+
+        return method
+
+
+class Images(Group):
+    """Images that you can use."""
+
+    list = Method(calls.image_list)
+    pull = Method(calls.image_pull)
+    delete = Method(calls.image_delete)
+
+
+class AsyncImages(AsyncGroup):
+    """Images that you can use."""
+
+    list = AsyncMethod(calls.image_list)
+    pull = AsyncMethod(calls.image_pull)
+    delete = AsyncMethod(calls.image_delete)
+
+
+class ApiKeys(Group):
+    """Your API keys."""
+
+    list = Method(calls.api_key_list)
+    create = Method(calls.api_key_create)
+    revoke = Method(calls.api_key_revoke)
+
+
+class AsyncApiKeys(AsyncGroup):
+    """Your API keys."""
+
+    list = AsyncMethod(calls.api_key_list)
+    create = AsyncMethod(calls.api_key_create)
+    revoke = AsyncMethod(calls.api_key_revoke)
+
+
+class Users(Group):
+    """Accounts."""
+
+    list = Method(calls.user_list)
+    create = Method(calls.user_create)
+    delete = Method(calls.user_delete)
+    set_password = Method(calls.user_set_password)
+
+
+class AsyncUsers(AsyncGroup):
+    """Accounts."""
+
+    list = AsyncMethod(calls.user_list)
+    create = AsyncMethod(calls.user_create)
+    delete = AsyncMethod(calls.user_delete)
+    set_password = AsyncMethod(calls.user_set_password)
+
+
+class System(Group):
+    """The server and its machine."""
+
+    status = Method(calls.system_status)
+    info = Method(calls.system_info)
+    resources = Method(calls.system_resources)
+
+
+class AsyncSystem(AsyncGroup):
+    """The server and its machine."""
+
+    status = AsyncMethod(calls.system_status)
+    info = AsyncMethod(calls.system_info)
+    resources = AsyncMethod(calls.system_resources)
