@@ -1,0 +1,143 @@
+import { URLExt } from '@jupyterlab/coreutils';
+import { ServerConnection } from '@jupyterlab/services';
+import { UUID } from '@lumino/coreutils';
+
+import { insist } from './insist';
+import { ApiError, Outcome, readReply, wordsOf } from './reply';
+import type {
+  Container,
+  ContainerDetail,
+  Image,
+  NewContainer,
+  Operation
+} from './types';
+
+type Method = 'GET' | 'POST' | 'PUT' | 'DELETE';
+
+/** The server's REST calls that the panel makes. */
+export class Api {
+  constructor(readonly settings: ServerConnection.ISettings) {}
+
+  /** The address of a route; `socket` for that of a WebSocket. */
+  url(
+    path: string,
+    query: Record<string, string> = {},
+    socket = false
+  ): string {
+    const base = socket ? this.settings.wsUrl : this.settings.baseUrl;
+    const { token, appendToken } = this.settings;
+    const all = socket && appendToken && token ? { ...query, token } : query;
+    return URLExt.join(base, 'api/v1', path) + URLExt.objectToQueryString(all);
+  }
+
+  /** Open a WebSocket on a route. */
+  openSocket(path: string, query: Record<string, string> = {}): WebSocket {
+    return new this.settings.WebSocket(this.url(path, query, true));
+  }
+
+  container(cid: number): Promise<ContainerDetail> {
+    return this.result('GET', `containers/${cid}`);
+  }
+
+  /** How many files a container added, changed or deleted since it was made. */
+  async changes(cid: number): Promise<number> {
+    const { total } = await this.result<{ total: number }>(
+      'GET',
+      `containers/${cid}/changes`
+    );
+    return total;
+  }
+
+  create(body: NewContainer): Promise<Outcome<Container>> {
+    return this.call('POST', 'containers', body);
+  }
+
+  act(
+    cid: number,
+    action: 'start' | 'stop' | 'restart'
+  ): Promise<Outcome<Container>> {
+    return this.call('POST', `containers/${cid}/${action}`);
+  }
+
+  remove(cid: number): Promise<Outcome<unknown>> {
+    return this.call('DELETE', `containers/${cid}`);
+  }
+
+  async logs(cid: number, tail: number, timestamps: boolean): Promise<string> {
+    const query = { tail: String(tail), timestamps: String(timestamps) };
+    const { logs } = await this.result<{ logs: string }>(
+      'GET',
+      `containers/${cid}/logs`,
+      query
+    );
+    return logs;
+  }
+
+  pull(reference: string): Promise<Outcome<Image>> {
+    return this.call('POST', 'images/pull', { name: reference });
+  }
+
+  removeImage(id: string): Promise<Outcome<unknown>> {
+    return this.call('DELETE', `images/${encodeURIComponent(id)}`);
+  }
+
+  cancel(operation: Operation): Promise<Outcome<unknown>> {
+    return this.call('DELETE', `operations/${operation.id}`);
+  }
+
+  /** Whether the server has this extension at all. */
+  async isThere(): Promise<boolean> {
+    const response = await ServerConnection.makeRequest(
+      this.url('status'),
+      {},
+      this.settings
+    );
+    return response.status !== 404;
+  }
+
+  private async result<T>(
+    method: Method,
+    path: string,
+    query: Record<string, string> = {}
+  ): Promise<T> {
+    const outcome = await this.call<T>(method, path, undefined, query);
+    if (!outcome.done) {
+      throw new ApiError('The server answered with an operation.', 202);
+    }
+    return outcome.data;
+  }
+
+  private async call<T>(
+    method: Method,
+    path: string,
+    body?: object,
+    query: Record<string, string> = {}
+  ): Promise<Outcome<T>> {
+    const headers: Record<string, string> = {
+      'Content-Type': 'application/json',
+      Prefer: 'respond-async'
+    };
+    const init: RequestInit = { method, headers };
+    if (method === 'POST' || method === 'PUT') {
+      headers['Idempotency-Key'] = UUID.uuid4();
+      init.body = JSON.stringify(body ?? {});
+    }
+    return insist(async first => {
+      let response: Response;
+      try {
+        response = await ServerConnection.makeRequest(
+          this.url(path, query),
+          init,
+          this.settings
+        );
+      } catch (reason) {
+        throw new ApiError(wordsOf(reason), 0);
+      }
+      if (method === 'DELETE' && !first && response.status === 404) {
+        // The attempt that was broken off has deleted it.
+        return { done: true, data: undefined as T };
+      }
+      return readReply<T>(response.status, await response.text());
+    });
+  }
+}

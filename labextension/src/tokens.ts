@@ -1,0 +1,25 @@
+/** Every command of this extension. */
+export const CommandIDs = {
+  show: 'jupyter-ext:show',
+  create: 'jupyter-ext:create',
+  pull: 'jupyter-ext:pull',
+  start: 'jupyter-ext:start',
+  stop: 'jupyter-ext:stop',
+  restart: 'jupyter-ext:restart',
+  remove: 'jupyter-ext:remove',
+  details: 'jupyter-ext:details',
+  logs: 'jupyter-ext:logs',
+  terminal: 'jupyter-ext:terminal',
+  copyName: 'jupyter-ext:copy-name',
+  copyId: 'jupyter-ext:copy-id',
+  run: 'jupyter-ext:run-image',
+  copyTag: 'jupyter-ext:copy-tag',
+  removeImage: 'jupyter-ext:remove-image',
+  progress: 'jupyter-ext:progress',
+  cancel: 'jupyter-ext:cancel'
+} as const;
+
+export const PLUGIN_ID = 'jupyter-ext:plugin';
+
+/** The translation domain. */
+export const DOMAIN = 'jupyter_ext';

@@ -1,0 +1,27 @@
+import { checkIcon, copyIcon } from '@jupyterlab/ui-components';
+import * as React from 'react';
+
+import { copyText } from '../clipboard';
+import { useDesk } from './desk';
+import { IconButton } from './IconButton';
+
+/** A command to be copied. */
+export function CodeBlock(props: { code: string }): React.ReactElement {
+  const { trans } = useDesk();
+  const [copied, setCopied] = React.useState(false);
+  const copy = () => {
+    copyText(props.code);
+    setCopied(true);
+    setTimeout(() => setCopied(false), 2000);
+  };
+  return (
+    <div className="jx-Code">
+      <code>{props.code}</code>
+      <IconButton
+        icon={copied ? checkIcon : copyIcon}
+        label={copied ? trans.__('Copied') : trans.__('Copy')}
+        onClick={copy}
+      />
+    </div>
+  );
+}

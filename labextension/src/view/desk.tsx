@@ -1,0 +1,79 @@
+import type { TranslationBundle } from '@jupyterlab/translation';
+import { ReactWidget } from '@jupyterlab/ui-components';
+import type { CommandRegistry } from '@lumino/commands';
+import type { ReadonlyPartialJSONObject } from '@lumino/coreutils';
+import type { Message } from '@lumino/messaging';
+import * as React from 'react';
+
+import type { Actions } from '../model/actions';
+import type { State, Store } from '../model/store';
+
+/** What every component may need, handed down from the top. */
+export interface Desk {
+  readonly store: Store;
+  readonly actions: Actions;
+  readonly commands: CommandRegistry;
+  readonly trans: TranslationBundle;
+  /** The reader's language, for dates and numbers. */
+  readonly language: string;
+  /** Open the application's context menu for what was clicked. */
+  readonly openMenu: (event: React.MouseEvent) => void;
+}
+
+const Context = React.createContext<Desk | null>(null);
+
+export function useDesk(): Desk {
+  const desk = React.useContext(Context);
+  if (!desk) {
+    throw new Error('A component was drawn without its desk.');
+  }
+  return desk;
+}
+
+/** Read a part of the store, and draw again when that part changes. */
+export function useStore<T>(select: (state: State) => T): T {
+  const { store } = useDesk();
+  return React.useSyncExternalStore(store.subscribe, () => select(store.state));
+}
+
+/** A callback that runs a command. */
+export function useCommand(): (
+  id: string,
+  args?: ReadonlyPartialJSONObject
+) => void {
+  const { commands } = useDesk();
+  return React.useCallback(
+    (id, args) => {
+      // Commands tell of their failures themselves.
+      commands.execute(id, args).catch(() => undefined);
+    },
+    [commands]
+  );
+}
+
+/** A Lumino widget that shows a component. */
+export class DeskWidget extends ReactWidget {
+  constructor(
+    private readonly desk: Desk,
+    private readonly body: () => React.ReactElement
+  ) {
+    super();
+    this.addClass('jx-Widget');
+  }
+
+  /** Whoever opens it begins to type at the place that is marked for it. */
+  protected override onActivateRequest(message: Message): void {
+    super.onActivateRequest(message);
+    void this.renderPromise?.then(() => {
+      const { activeElement } = document;
+      // JupyterLab gives the focus to the widget as a whole.
+      if (activeElement === this.node || !this.node.contains(activeElement)) {
+        this.node.querySelector<HTMLElement>('[data-begin]')?.focus();
+      }
+    });
+  }
+
+  protected override render(): React.ReactElement {
+    return <Context.Provider value={this.desk}>{this.body()}</Context.Provider>;
+  }
+}

@@ -1,0 +1,56 @@
+import { Dialog } from '@jupyterlab/apputils';
+import * as React from 'react';
+
+import { hasEnded, Operation } from '../model/types';
+import { Desk, DeskWidget } from '../view/desk';
+import { OperationProgress } from '../view/OperationProgress';
+
+/**
+ * Show an operation until it has succeeded or is sent to the background.
+ *
+ * One that fails stays to be read.
+ */
+export async function showProgress(
+  desk: Desk,
+  operation: Operation
+): Promise<void> {
+  const { actions, store, trans } = desk;
+  const { id, subject } = operation;
+  const body = new DeskWidget(desk, () => <OperationProgress id={id} />);
+  const dialog = new Dialog({
+    title: subject,
+    body,
+    buttons: hasEnded(operation)
+      ? [Dialog.okButton({ label: trans.__('Close') })]
+      : [
+          Dialog.warnButton({
+            label: trans.__('Cancel pull'),
+            className: 'jx-CancelOperation'
+          }),
+          Dialog.okButton({ label: trans.__('Go on in the background') })
+        ],
+    defaultButton: hasEnded(operation) ? 0 : 1,
+    hasClose: true
+  });
+  dialog.addClass('jx-Dialog');
+  dialog.addClass('jx-mod-progress');
+  let open = true;
+  void store.ended(id).then(ended => {
+    if (open && ended.state !== 'failed' && !hasEnded(operation)) {
+      dialog.reject();
+    }
+  });
+  const { button } = await dialog.launch();
+  open = false;
+  if (button.className === 'jx-CancelOperation') {
+    const now = store.state.operations.get(id);
+    if (now && !hasEnded(now)) {
+      await actions.cancel(operation);
+    }
+  }
+  // A failure that was read here need not be told again.
+  const now = store.state.operations.get(id);
+  if (now?.state === 'failed') {
+    store.dismiss(id);
+  }
+}

@@ -1,0 +1,5 @@
+import './base.css';
+import './panel.css';
+import './form.css';
+import './logs.css';
+import './details.css';
