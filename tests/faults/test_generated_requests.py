@@ -1,0 +1,230 @@
+"""Requests that nobody would write: generated from the OpenAPI document, answered in the dialects.
+
+None is answered by 5xx, none outside its dialect, and every operation is met by requests that
+succeed and by requests that fail.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import string
+from collections import Counter, defaultdict
+from urllib.parse import quote
+
+import httpx
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, Phase, Verbosity, given, seed, settings
+from hypothesis import strategies as st
+
+from ..api.conftest import UNLIMITED
+from ..api.test_errors_over_http import dialect_of
+from ..engines import images, jupyter
+
+STREAMS = {"/api/v1/events"}
+TIMEOUT = 30
+
+
+class Recorder:
+    """Sends cases and judges the replies."""
+
+    def __init__(self, server: jupyter.JupyterServer, image: str) -> None:
+        self.server = server
+        self.image = image
+        self.client = server.client(timeout=TIMEOUT)
+        self.classes: dict[str, Counter[int]] = defaultdict(Counter)
+        self.problems: list[str] = []
+        self.sent = 0
+        self.pullable = self.slow = ""
+        self.random = random.Random(0)
+
+    def known(self, path: str, name: str) -> str:
+        """A thing that exists, for the parameter of a path; made where there is none."""
+        client = self.client
+        if name == "name":
+            return "docs.js"
+        if name == "username":
+            username = "u" + "".join(self.random.choices(string.ascii_lowercase, k=8))
+            client.post("users", json={"username": username, "password": "secret"})
+            return username
+        if name == "key_id":
+            made = client.post("api-keys", json={"name": "generated"})
+            return str(made.json()["id"])
+        if name == "operation_id":
+            client.post("images/pull", json={"name": "127.0.0.1:1/none"})
+            return str(client.get("operations").json()["operations"][0]["id"])
+        if "images" in path:
+            self.server_engine.docker("tag", self.image, "spare:latest")
+            return "spare:latest"
+        return self.container()
+
+    def container(self) -> str:
+        """A running container of the caller's."""
+        for item in self.client.get("containers").json()["data"]["items"]:
+            if item["status"] == "running":
+                return str(item["cid"])
+        body = {
+            "name": "c" + "".join(self.random.choices(string.ascii_lowercase, k=8)),
+            "image": self.image,
+            "command": ["sleep", "3600"],
+        }
+        made = self.client.post("containers", json=body).json()
+        assert made["code"] == 200, made
+        return str(made["data"]["cid"])
+
+    def send(self, operation, method, path, **options) -> int:
+        """Send one and judge the reply."""
+        label = f"{method} {operation}"
+        self.sent += 1
+        try:
+            with self.client.stream(method, "../../" + path.lstrip("/"), **options) as reply:
+                endless = "event-stream" in reply.headers.get("Content-Type", "")
+                text = "" if endless else reply.read().decode(errors="replace")
+                status = reply.status_code
+        except httpx.InvalidURL:
+            return 0
+        self.classes[label][status // 100] += 1
+        if status >= 500:
+            self.problems.append(f"{label} {options} -> {status} {text[:300]}")
+        elif status >= 400:
+            self.judge_error(label, reply, text)
+        return status
+
+    def judge_error(self, label, reply, text) -> None:
+        """An error is JSON of its path's dialect."""
+        try:
+            body = reply.json()
+        except ValueError:
+            self.problems.append(f"{label} -> {reply.status_code} is not JSON: {text[:300]}")
+            return
+        expected = "containers" if self.is_containers(label) else "piglet"
+        if dialect_of(body) != expected:
+            self.problems.append(f"{label} -> {reply.status_code} is not {expected}: {text[:300]}")
+
+    @staticmethod
+    def is_containers(label: str) -> bool:
+        path = label.partition(" ")[2]
+        return path.startswith(("/api/v1/containers", "/api/v1/images", "/api/v1/metrics"))
+
+
+@pytest.fixture
+def recorder(docker_engine, busybox_image):
+    config = {"JupyterExt": {"rate_limits": UNLIMITED}}
+    with jupyter.jupyter_server(docker_host=docker_engine.url, config=config) as server:
+        made = Recorder(server, busybox_image)
+        made.server_engine = docker_engine
+        with made.client:
+            yield made
+
+
+def hammer(recorder: Recorder, total: int) -> None:
+    document = recorder.client.get("openapi.json").json()
+    schema = schemathesis.openapi.from_dict(document)
+    operations = [result.ok() for result in schema.get_all_operations()]
+    each = -(-total // len(operations))
+    for operation in operations:
+        good(recorder, operation)
+        strange(recorder, operation, each)
+
+
+def strange(recorder, operation, count) -> None:
+    """Send `count` generated requests, half of them at things that exist."""
+
+    @seed(0)
+    @settings(
+        max_examples=count,
+        deadline=None,
+        database=None,
+        phases=[Phase.generate],
+        verbosity=Verbosity.quiet,
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(case=operation.as_strategy(), real=st.booleans())
+    def run(case, real):
+        path = operation.path
+        for name, value in (case.path_parameters or {}).items():
+            chosen = recorder.known(operation.path, name) if real else value
+            path = path.replace("{" + name + "}", quote(str(chosen), safe=""))
+        options = {}
+        if case.query:
+            options["params"] = {str(key): str(value) for key, value in case.query.items()}
+        if isinstance(case.body, bytes):
+            options["content"] = case.body
+        elif type(case.body).__name__ != "NotSet":
+            options["content"] = json.dumps(case.body, default=str).encode()
+        headers = {
+            name: value
+            for name, value in (case.headers or {}).items()
+            if name.lower() == "idempotency-key" and value.isascii() and value.isprintable()
+        }
+        recorder.send(operation.path, operation.method.upper(), path, headers=headers, **options)
+
+    run()
+
+
+def good(recorder, operation) -> None:
+    """One request that has to succeed, so that success is among what is met."""
+    path = operation.path
+    if (operation.method.upper(), path) == ("DELETE", "/api/v1/operations/{operation_id}"):
+        # Only what still goes on can be cancelled.
+        begun = recorder.client.post(
+            "images/pull", json={"name": recorder.slow}, headers={"Prefer": "respond-async"}
+        )
+        path = path.replace("{operation_id}", begun.json()["data"]["id"])
+    for name in ("ref", "username", "key_id", "operation_id", "name"):
+        if "{" + name + "}" in path:
+            path = path.replace("{" + name + "}", recorder.known(operation.path, name))
+    method = operation.method.upper()
+    name = "g" + "".join(recorder.random.choices(string.ascii_lowercase, k=8))
+    bodies = {
+        ("POST", "/api/v1/users"): {"username": name, "password": "secret"},
+        ("PUT", "/api/v1/users/{username}/password"): {"password": "another"},
+        ("POST", "/api/v1/api-keys"): {"name": name},
+        ("POST", "/api/v1/containers"): {"name": name, "image": recorder.image},
+        ("PUT", "/api/v1/containers/{ref}"): {"mem": 256},
+        ("POST", "/api/v1/images/pull"): {"name": recorder.pullable},
+    }
+    options = {}
+    if (method, operation.path) in bodies:
+        options["json"] = bodies[method, operation.path]
+    if operation.path.endswith("/archive"):
+        options["params"] = {"path": "/etc"}
+        if method == "PUT":
+            options["content"] = b"\0" * 10240
+    status = recorder.send(operation.path, method, path, **options)
+    assert 200 <= status < 300, (operation.path, status)
+
+
+def judge(recorder: Recorder, total: int) -> None:
+    assert not recorder.problems, "\n".join(recorder.problems[:20])
+    assert recorder.sent >= total
+    public = ("/api/v1/openapi.json", "/api/v1/docs")
+    for label, classes in recorder.classes.items():
+        assert classes[2], f"{label} never succeeded: {dict(classes)}"
+        # What has no parameters at all can only be refused without a credential.
+        if not classes[4] and label.partition(" ")[2] not in public:
+            refused = httpx.request(
+                label.partition(" ")[0],
+                recorder.server.url + label.partition(" ")[2].lstrip("/"),
+                trust_env=False,
+            )
+            assert refused.status_code == 401, label
+
+
+@pytest.fixture
+def pullable(recorder, registry):
+    recorder.pullable = images.push_layers(registry.address, "generated", sizes=(1024,))
+    recorder.slow = images.push_layers(registry.address, "slow", sizes=(96 << 20,))
+    return recorder
+
+
+def test_300_generated_requests(pullable):
+    hammer(pullable, 300)
+    judge(pullable, 300)
+
+
+@pytest.mark.slow
+def test_10000_generated_requests(pullable):
+    hammer(pullable, 10_000)
+    judge(pullable, 10_000)

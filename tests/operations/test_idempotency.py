@@ -1,0 +1,112 @@
+"""A request that is sent twice acts once."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import select, update
+
+from jupyter_ext.errors import Conflict, InvalidRequest
+from jupyter_ext.operations import IdempotencyKeys
+from jupyter_ext.operations.records import IdempotencyRecord
+from jupyter_ext.store import Store
+from jupyter_ext.store.leases import ServerLease
+from jupyter_ext.store.types import utcnow
+
+REQUEST = ("POST", "/api/v1/containers", "hash of the body")
+
+
+@pytest.fixture
+def keys(store: Store, lease: ServerLease) -> IdempotencyKeys:
+    return IdempotencyKeys(store, lease)
+
+
+async def test_the_first_answer_is_given_again(keys: IdempotencyKeys) -> None:
+    assert await keys.begin("user-1", "k", *REQUEST) is None
+    headers = {"Location": "/api/v1/operations/op-1"}
+    await keys.finish("user-1", "k", status=201, headers=headers, body='{"id": "ü"}')
+    for _ in range(2):
+        reply = await keys.begin("user-1", "k", *REQUEST)
+        assert reply is not None
+        assert (reply.status, reply.headers, reply.body) == (201, headers, '{"id": "ü"}')
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        ("PUT", "/api/v1/containers", "hash of the body"),
+        ("POST", "/api/v1/images", "hash of the body"),
+        ("POST", "/api/v1/containers", "another hash"),
+    ],
+)
+async def test_another_request_is_refused(
+    keys: IdempotencyKeys, request_: tuple[str, str, str]
+) -> None:
+    await keys.begin("user-1", "k", *REQUEST)
+    with pytest.raises(Conflict, match="another request"):
+        await keys.begin("user-1", "k", *request_)
+    await keys.finish("user-1", "k", status=201, headers={}, body="")
+    with pytest.raises(Conflict, match="another request"):
+        await keys.begin("user-1", "k", *request_)
+
+
+async def test_of_many_at_once_one_acts(keys: IdempotencyKeys) -> None:
+    outcomes = await asyncio.gather(
+        *(keys.begin("user-1", "k", *REQUEST) for _ in range(10)), return_exceptions=True
+    )
+    assert outcomes.count(None) == 1
+    assert all(outcome is None or isinstance(outcome, Conflict) for outcome in outcomes)
+
+
+async def test_accounts_have_keys_of_their_own(keys: IdempotencyKeys) -> None:
+    assert await keys.begin("user-1", "k", *REQUEST) is None
+    assert await keys.begin("user-2", "k", *REQUEST) is None
+
+
+async def test_what_failed_may_be_sent_again(keys: IdempotencyKeys) -> None:
+    await keys.begin("user-1", "k", *REQUEST)
+    await keys.forget("user-1", "k")
+    assert await keys.begin("user-1", "k", *REQUEST) is None
+
+
+async def test_what_died_with_its_server_may_be_sent_again(
+    keys: IdempotencyKeys, store: Store
+) -> None:
+    dead = ServerLease(store)
+    await dead.start()
+    old = IdempotencyKeys(store, dead)
+    await old.begin("user-1", "k", *REQUEST)
+    with pytest.raises(Conflict, match="still being answered"):
+        await keys.begin("user-1", "k", *REQUEST)
+    await dead.stop()
+    assert await keys.begin("user-1", "k", *REQUEST) is None
+    # Whoever was taken for dead doesn't answer in the other's place.
+    await old.finish("user-1", "k", status=201, headers={}, body="late")
+    with pytest.raises(Conflict, match="still being answered"):
+        await keys.begin("user-1", "k", *REQUEST)
+
+
+async def test_answers_are_kept_for_a_day(keys: IdempotencyKeys, store: Store) -> None:
+    for key in ("old", "older", "new"):
+        await keys.begin("user-1", key, *REQUEST)
+        await keys.finish("user-1", key, status=201, headers={}, body="")
+    async with store.write() as session:
+        await session.execute(
+            update(IdempotencyRecord)
+            .where(IdempotencyRecord.key.in_(["old", "older"]))
+            .values(created_at=utcnow() - timedelta(hours=25))
+        )
+    assert await keys.begin("user-1", "old", *REQUEST) is None
+    await keys.prune()
+    async with store.read() as session:
+        left = set(await session.scalars(select(IdempotencyRecord.key)))
+    assert left == {"old", "new"}
+
+
+@pytest.mark.parametrize("key", ["x" * 256, "a\0b"])
+async def test_a_key_that_can_not_be_one_is_refused(keys: IdempotencyKeys, key: str) -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        await keys.begin("user-1", key, *REQUEST)
+    assert "Idempotency-Key" in caught.value.fields
