@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import ForeignKey, Identity, Integer, String, UniqueConstraint
+from sqlalchemy import BigInteger, ForeignKey, Identity, Integer, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from ..store.base import Base
@@ -45,6 +45,9 @@ class ContainerRecord(Base):
     """The name that it was asked for by."""
     server: Mapped[str | None] = mapped_column(String(64))
     """The server process that is making it, None once it is made."""
+    cpu_millis: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
+    """Thousandths of a processor that count against its owner's quota."""
+    memory_bytes: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
 
 
