@@ -23,6 +23,17 @@ from ..api.test_errors_over_http import dialect_of
 from ..engines import images, jupyter
 
 STREAMS = {"/api/v1/events"}
+
+# What the library does with bytes of a kind that it doesn't know: nothing.
+schemathesis.openapi.media_type("application/x-tar", st.binary())
+
+
+@schemathesis.serializer("application/x-tar")
+def as_it_is(ctx, value):
+    """Bytes are sent as they are."""
+    return {"data": value}
+
+
 TIMEOUT = 30
 
 
