@@ -34,6 +34,7 @@ from .events.bus import Bus
 from .events.manager import EventManager
 from .operations import routes as operation_routes
 from .operations.idempotency import IdempotencyKeys
+from .events.topics import TOPICS
 from .operations.manager import Operations
 from .store.database import Store
 from .store.leases import ServerLease
@@ -118,7 +119,7 @@ class Desk:
                 "vscode": program_probe("code-server"),
             },
         )
-        self.events = EventManager(self.bus, event_routes.TOPICS)
+        self.events = EventManager(self.bus, TOPICS)
         self.reference = docs.Reference(app.serverapp.base_url)
         self.limits = RateLimiter(app.rate_limits, app.rate_limit_storage, DIALECTS)
         self.services = Services(

@@ -21,6 +21,7 @@ from traitlets.config import Configurable
 
 import jupyter_ext
 from jupyter_ext.api.route import Feed, Route, SocketRoute
+from jupyter_ext.events.topics import TOPICS
 
 FILE = Path(__file__).resolve().parents[1] / "docs" / "reference.md"
 
@@ -184,7 +185,11 @@ def routes(known: list[ModuleType]) -> str:
     ]
     sockets = [(f"`{route.path}`", text(route.summary)) for route in entries(known, SocketRoute)]
     topics = [
-        (f"`{feed.topic}`", text((feed.snapshot.__doc__ or "").partition("\n")[0]))
+        (
+            f"`{feed.topic}`",
+            feed.permission or "",
+            text((feed.snapshot.__doc__ or "").partition("\n")[0]),
+        )
         for feed in sorted(entries(known, Feed), key=lambda feed: feed.topic)
     ]
     return "\n".join(
@@ -194,7 +199,11 @@ def routes(known: list[ModuleType]) -> str:
             "## WebSockets\n",
             table(("path", ""), sockets),
             "### Topics of `/api/v1/ws`\n",
-            table(("topic", "the reply to a subscription"), topics),
+            table(("topic", "permission", "the reply to a subscription"), topics),
+            "### Topics of `/api/v1/events`\n",
+            "The topic `events` of `/api/v1/ws` brings the same. "
+            "What your account or key may not read is left out of both.\n",
+            table(("topic", "permission"), [(f"`{name}`", TOPICS[name]) for name in TOPICS]),
         ]
     )
 

@@ -6,6 +6,7 @@ import asyncio
 import tempfile
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import IO, Any
 
 from jupyter_server.auth.decorator import allow_unauthenticated
@@ -222,6 +223,9 @@ class Endpoint(AdmissionHandler):
             return False
         return True
 
+        if route.may:
+            credential = self.credential or anonymous(self.request.remote_ip)
+            arguments["may"] = partial(self.services.allowed, credential)
     def _send(self, status: int, body: bytes, content_type: str = JSON) -> None:
         if not self._finished:
             self.set_status(status)

@@ -23,7 +23,8 @@ class BoundFeed:
     """A feed, and the manager's methods behind it."""
 
     topic: str
-    follows: frozenset[str]
+    follows: Mapping[str, str | None]
+    """Topics of the bus, each with the permission that opens it."""
     snapshot: Callable[..., Awaitable[dict[str, Json]]]
     stream: Callable[..., AsyncIterator[dict[str, Json]]] | None
     permission: str | None
@@ -33,7 +34,7 @@ class BoundFeed:
         """Bind a feed."""
         return cls(
             topic=feed.topic,
-            follows=frozenset(feed.follows or (feed.topic,)),
+            follows=feed.follows or {feed.topic: feed.permission},
             snapshot=bind(feed.snapshot, managers),
             stream=bind(feed.stream, managers) if feed.stream else None,
             permission=feed.permission,
@@ -50,6 +51,8 @@ class Following:
     ----------
     asked
         The request's data.
+    topics
+        Those of the feed's that are open to the subscriber.
     after
         Id of the event that the client has seen last, where it wants what it missed.
     """
@@ -59,11 +62,13 @@ class Following:
         socket: FrameSocket,
         feed: BoundFeed,
         asked: Mapping[str, Json],
+        topics: frozenset[str],
         after: str | None = None,
     ) -> None:
         self._socket = socket
         self._feed = feed
         self._asked = asked
+        self._topics = topics
         self._subscription: Subscription | None = None
         self._task: asyncio.Task[Any] | None = None
         self._ended = False
@@ -73,6 +78,8 @@ class Following:
     async def snapshot(self) -> dict[str, Json]:
         """Return the state now."""
         found = await self._feed.snapshot(self._socket.account, self._asked)
+        if self._feed.topic not in self._feed.follows:
+            found = {"topics": sorted(self._topics), **found}
         return {"topic": self._feed.topic, **found}
 
     def begin(self) -> None:
@@ -102,7 +109,7 @@ class Following:
             self._subscription.close()
         socket = self._socket
         self._subscription = socket.bus.subscribe(
-            socket.account, self._feed.follows, after=after, on_overflow=socket.close_too_slow
+            socket.account, self._topics, after=after, on_overflow=socket.close_too_slow
         )
 
     async def catch_up(self) -> None:

@@ -183,7 +183,12 @@ class FrameSocket(Socket):
         if slot not in self._followed and len(self._followed) >= SUBSCRIPTIONS:
             raise RateLimited(60, f"{SUBSCRIPTIONS} subscriptions are the limit of one socket.")
         self._unfollow(slot)
-        self._followed[slot] = Following(self, feed, data, self._resumed_after)
+        opened = frozenset(
+            topic
+            for topic, permission in feed.follows.items()
+            if self.services.allowed(self.credential, permission)
+        )
+        self._followed[slot] = Following(self, feed, data, opened, self._resumed_after)
         return self._followed[slot]
 
     def _feed(self, data: Mapping[str, Json]) -> BoundFeed:

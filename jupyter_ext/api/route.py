@@ -24,6 +24,9 @@ Json = Any
 View = Callable[[Any], Json]
 """Turns a domain's type into the document's fields and units."""
 
+May = Callable[[str | None], bool]
+"""Whether the caller's credential opens a permission."""
+
 MEGABYTE = 1 << 20
 
 
@@ -148,6 +151,8 @@ class Route:
         ``container:start``; ``None`` for what every account may do.
     query, body
         Models that validate.
+    may
+        Whether `call` also gets `may`, a `May`, since what it shows depends on further permissions.
     upload
         The media type of a body that comes as a file, as an `Upload`.
     result
@@ -169,6 +174,7 @@ class Route:
     permission: str | None = None
     query: type[BaseModel] | None = None
     body: type[BaseModel] | None = None
+    may: bool = False
     upload: str | None = None
     result: Any = None
     view: View | None = None
@@ -243,14 +249,15 @@ class Feed:
     permission
         As for a route.
     follows
-        Topics of the bus that it sends, where these are others than `topic`.
+        Topics of the bus that it sends, where these are others than `topic`, each with the
+        permission that opens it: those that are closed to the subscriber are left out.
     """
 
     topic: str
     snapshot: Callable[..., Awaitable[dict[str, Json]]]
     stream: Callable[..., AsyncIterator[dict[str, Json]]] | None = None
     permission: str | None = None
-    follows: tuple[str, ...] = ()
+    follows: Mapping[str, str | None] = field(default_factory=dict)
 
 
 def path_pattern(path: str) -> str:

@@ -6,6 +6,7 @@ from typing import Annotated
 
 from ..api.dialects import CONTAINERS
 from ..api.route import Change, Feed, Page, Route, SocketRoute, Stream
+from ..events.topics import TOPICS
 from . import views
 from .contents import ContainerContents
 from .engine_watch import EngineWatch
@@ -219,9 +220,9 @@ SOCKETS = [
 ]
 
 FEEDS = [
-    Feed("containers", ContainerManager.snapshot, permission="container:read"),
-    Feed("images", ImageManager.snapshot, permission="image:read"),
-    Feed("engine", EngineWatch.snapshot),
+    Feed("containers", ContainerManager.snapshot, permission=TOPICS["containers"]),
+    Feed("images", ImageManager.snapshot, permission=TOPICS["images"]),
+    Feed("engine", EngineWatch.snapshot, permission=TOPICS["engine"]),
     Feed(
         "container-logs",
         ContainerContents.log_snapshot,
@@ -232,6 +233,6 @@ FEEDS = [
         "container-stats",
         ContainerUsage.snapshot,
         ContainerUsage.frames,
-        permission="metrics:read",
+        permission=TOPICS["container-stats"],
     ),
 ]

@@ -170,6 +170,7 @@ class Bus:
         # misses.
         self._forgotten = 0
         self._subscriptions: dict[str, dict[Subscription, None]] = {}
+        self._all: set[Subscription] = set()
         self._closed = False
 
     @property
@@ -236,6 +237,7 @@ class Bus:
             as `Overflow`.
         """
         subscription = Subscription(self, account, frozenset(topics), limit, on_overflow)
+        self._all.add(subscription)
         for topic in subscription.topics:
             self._subscriptions.setdefault(topic, {})[subscription] = None
         if after is not None:
@@ -248,6 +250,7 @@ class Bus:
 
     def forget(self, subscription: Subscription) -> None:
         """Stop handing events to a subscription."""
+        self._all.discard(subscription)
         for topic in subscription.topics:
             listeners = self._subscriptions.get(topic)
             if listeners is not None:
@@ -258,7 +261,7 @@ class Bus:
     def close(self) -> None:
         """End every subscription, those to come included: the server stops."""
         self._closed = True
-        for subscription in {each for group in self._subscriptions.values() for each in group}:
+        for subscription in tuple(self._all):
             subscription.end()
 
     def missed(self, account: Account, topics: Collection[str], after: str) -> list[Event] | None:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 from pydantic import BaseModel, Field
 
 from ..accounts.schemas import Account
-from ..api.route import Chunk, Stream
-from ..errors import InvalidRequest, RateLimited, Unavailable
+from ..api.route import Chunk, May, Stream
+from ..errors import Forbidden, InvalidRequest, RateLimited, Unavailable
 from .bus import Bus, Overflow, Subscription
 
 STREAMS = 64
@@ -21,7 +21,9 @@ STREAMS = 64
 class EventQuery(BaseModel):
     """Which events, from where on."""
 
-    topics: str = Field("", max_length=1000, description="With commas between; none: all")
+    topics: str = Field(
+        "", max_length=1000, description="With commas between; none: all that you may read"
+    )
     last_event_id: str = Field("", max_length=100, description="The header Last-Event-ID wins")
 
 
@@ -70,42 +72,53 @@ class EventManager:
     Parameters
     ----------
     topics
-        All that there are.
+        All that there are, each with the permission that opens it.
     """
 
-    def __init__(self, bus: Bus, topics: Collection[str]) -> None:
+    def __init__(self, bus: Bus, topics: Mapping[str, str | None]) -> None:
         self._bus = bus
-        self._topics = frozenset(topics)
+        self._topics = dict(topics)
         self._open: Counter[str] = Counter()
 
-    def parse_topics(self, text: str) -> frozenset[str]:
-        """Return the topics that a list with commas names; all for an empty one.
+    def parse_topics(self, text: str, may: May) -> frozenset[str]:
+        """Return the topics that a list with commas names; for an empty one all that are open.
 
         Raises
         ------
         InvalidRequest
             There is none of that name.
+        Forbidden
+            One that is named is not open to the caller.
         """
         names = frozenset(name.strip() for name in text.split(",") if name.strip())
-        if unknown := names - self._topics:
+        if unknown := names - self._topics.keys():
             raise InvalidRequest(
                 fields={
                     "topics": f"{sorted(unknown)[0]!r} is none of {', '.join(sorted(self._topics))}"
                 }
             )
-        return names or self._topics
+        opened = frozenset(name for name, permission in self._topics.items() if may(permission))
+        if closed := names - opened:
+            name = min(closed)
+            raise Forbidden(
+                f"Your account or key lacks the permission {self._topics[name]!r}, "
+                f"which the topic {name!r} needs."
+            )
+        return names or opened
 
-    async def stream(self, caller: Account, query: EventQuery) -> Stream:
+    async def stream(self, caller: Account, query: EventQuery, may: May) -> Stream:
         """Send every event that the caller may see, from now or from after one they saw.
 
         Raises
         ------
         InvalidRequest
             A topic is none.
+        Forbidden
+            A topic that is named is not open to the caller.
         RateLimited
             The caller has too many streams open.
         """
-        topics = self.parse_topics(query.topics)
+        topics = self.parse_topics(query.topics, may)
         if self._open[caller.id] >= STREAMS:
             raise RateLimited(
                 60, f"You have {STREAMS} streams of events open, which is the limit. Close one."
@@ -117,5 +130,5 @@ class EventManager:
         return Stream(EventChunks(subscription, self._open), stuck=stuck)
 
     async def feed(self, caller: Account, data: dict[str, Any]) -> dict[str, Any]:
-        """Answer a subscription to everything: the topics, and the newest event's id."""
-        return {"topics": sorted(self._topics), "lastEventId": self._bus.last_id}
+        """Answer a subscription to all topics that are open, with the newest event's id."""
+        return {"lastEventId": self._bus.last_id}

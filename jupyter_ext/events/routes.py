@@ -5,9 +5,7 @@ from __future__ import annotations
 from ..api.dialects import PIGLET
 from ..api.route import Feed, Route, Stream
 from .manager import EventManager, EventQuery
-
-TOPICS = ("containers", "images", "operations", "engine", "container-stats", "users")
-"""All that the bus carries."""
+from .topics import TOPICS
 
 FEEDS = [Feed("events", EventManager.feed, permission="event:read", follows=TOPICS)]
 
@@ -19,6 +17,7 @@ ROUTES = [
         PIGLET,
         "event:read",
         query=EventQuery,
+        may=True,
         result=Stream,
         summary="Everything that changes, as server-sent events",
     ),

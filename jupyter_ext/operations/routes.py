@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ..api.dialects import PIGLET
 from ..api.route import Feed, Page, Route
+from ..events.topics import TOPICS
 from .manager import Operations
 from .schemas import Operation, OperationQuery
 
@@ -38,4 +39,4 @@ ROUTES = [
     ),
 ]
 
-FEEDS = [Feed("operations", Operations.feed, permission="operation:read")]
+FEEDS = [Feed("operations", Operations.feed, permission=TOPICS["operations"])]

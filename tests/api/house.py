@@ -30,6 +30,8 @@ ADMIN = Account("user-1", "admin", "admin")
 ALICE = Account("user-2", "alice", "user")
 BOB = Account("user-3", "bob", "user")
 
+TOPICS = {"things": "container:read", "others": "image:read"}
+
 Source = Callable[[], AsyncIterator[Any]]
 
 
@@ -120,11 +122,12 @@ class House:
             idempotency=cast(Any, None),
             allowed=allowed,
         )
-        events = EventManager(self.bus, ["things", "others"])
+        events = EventManager(self.bus, TOPICS)
         managers = [self.stage, events]
         routes = [
             Route("GET", "/api/v1/stream", Stage.stream, CONTAINERS),
-            Route("GET", "/api/v1/events", EventManager.stream, PIGLET, query=EventQuery),
+            Route("POST", "/api/v1/things", Stage.make, PIGLET, status=201),
+            Route("GET", "/api/v1/events", EventManager.stream, PIGLET, query=EventQuery, may=True),
         ]
         feeds = [
             Feed("things", Stage.state),
@@ -135,6 +138,7 @@ class House:
         sockets = [SocketRoute("/api/v1/chat/{name}", Stage.chat, CONTAINERS, "container:exec")]
         handlers = [
             *sockets_for(sockets, feeds, managers, self.services, self.bus),
+            Feed("events", EventManager.feed, follows=TOPICS),
             *handlers_for(routes, managers, self.services),
         ]
         root = base_url.rstrip("/")
@@ -149,6 +153,16 @@ class House:
         """Let an account's keys mean an account that may do nothing any more."""
         known = self.keys.known[account.username]
         self.keys.known[account.username] = replace(known, account=replace(account, enabled=False))
+    def scoped_key(self, name: str, *scopes: str) -> None:
+        """Let alice have another key, which opens only this."""
+        own = self.keys.known["alice"]
+        self.keys.known[name] = replace(own, id=f"key:{name}", scopes=frozenset(scopes))
+
+    def limit(self, amount: int) -> None:
+        """Let so many requests of the dialect of events pass a minute, counted from now on."""
+        limits = RateLimiter({"piglet": {"amount": amount, "burst": 0}}, "memory:", DIALECTS)
+        object.__setattr__(self.services, "limits", limits)
+
 
 
 class Speaker:

@@ -17,7 +17,7 @@ class Stream:
         self.lines = reply.iter_lines()
 
     def next(self):
-        fields = {}
+        fields: dict[str, str] = {}
         for line in self.lines:
             if not line and fields:
                 return fields
@@ -68,7 +68,9 @@ def test_an_unknown_topic_is_400_with_the_topics_that_there_are(admin):
 def test_somebody_elses_events_are_not_seen(edge, admin):
     last = first_id(admin)
     for name in ("private", "watcher"):
-        admin.post("users", json={"username": name, "password": "secret"})
+        # Who may hear of users hears of none but themselves, unless they look after all.
+        new = {"username": name, "password": "secret", "permissions": ["user:read"]}
+        assert admin.post("users", json=new).status_code == 201
     own = {"X-API-Key": user_key(edge, "watcher"), "Last-Event-ID": last}
     with httpx.stream("GET", edge.api + "/events", headers=own, trust_env=False) as reply:
         # The event about oneself is seen, those about others before it are not.
