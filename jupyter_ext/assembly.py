@@ -32,8 +32,6 @@ from .errors import PlatformError
 from .events import routes as event_routes
 from .events.bus import Bus
 from .events.manager import EventManager
-from .operations import routes as operation_routes
-from .operations.idempotency import IdempotencyKeys
 from .events.topics import TOPICS
 from .operations.manager import Operations
 from .store.database import Store
@@ -127,7 +125,7 @@ class Desk:
             authenticator=Authenticator(self.keys, self._jupyter_account),
             limits=self.limits,
             sockets=SocketCounter(app.socket_limit),
-            idempotency=IdempotencyKeys(self.store, self.lease),
+            idempotency=self.operations.keys,
             allowed=allowed,
         )
 

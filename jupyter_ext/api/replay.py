@@ -39,6 +39,8 @@ class Claim:
             The key was sent with another request, or the first is still being answered.
         InvalidRequest
             It is too long.
+        Unavailable
+            The store does not answer: without it nobody could know that this is the first.
         """
         key = request.headers.get("Idempotency-Key", "")
         if request.method != "POST" or not key or credential.account is None:
@@ -51,7 +53,7 @@ class Claim:
         return stored
 
     async def keep(self, status: int, location: str | None, body: bytes) -> None:
-        """Remember the answer."""
+        """Remember the answer; it never fails, since what was asked for has been done."""
         if self._key:
             headers = {"Location": location} if location else {}
             key, self._key = self._key, ""

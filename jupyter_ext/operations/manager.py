@@ -43,6 +43,11 @@ class Operations:
     ----------
     retention
         How long operations that ended are kept.
+
+    Attributes
+    ----------
+    keys
+        The idempotency keys of this server; what ended while the store was gone is settled here.
     """
 
     def __init__(
@@ -56,7 +61,7 @@ class Operations:
         self._lease = lease
         self._retention = retention
         self._ledger = Ledger(store, lease)
-        self._keys = IdempotencyKeys(store, lease)
+        self.keys = IdempotencyKeys(store, lease)
         self._worker = Worker(self._ledger, bus)
         self._recovery = Recovery(self._ledger, self._worker.adopt, self._worker.end)
         self._watching: asyncio.Task[None] | None = None
@@ -138,6 +143,7 @@ class Operations:
             watching.cancel()
             await asyncio.gather(watching, return_exceptions=True)
         await self._worker.stop()
+        await self.keys.settle()
 
     # -- for routes --------------------------------------------------------------------------
 
@@ -258,10 +264,11 @@ class Operations:
         pruned = float("-inf")
         while True:
             try:
+                await self.keys.settle()
                 await self._recovery.take_over()
                 if loop.time() - pruned > PRUNE_INTERVAL:
                     await self._ledger.prune(self._retention)
-                    await self._keys.prune()
+                    await self.keys.prune()
                     pruned = loop.time()
             except PlatformError as error:
                 _log.warning("Interrupted operations are not looked for: %s", error)

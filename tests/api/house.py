@@ -65,6 +65,7 @@ class Stage:
         self.frames: Source | None = None
         self.closed: list[str] = []
         self.talk: Callable[[Channel], Any] | None = None
+        self.act: Callable[[], Any] = dict
 
     async def stream(self, caller: Account) -> Stream:
         assert self.source is not None
@@ -76,6 +77,9 @@ class Stage:
                 yield Chunk(piece)
         finally:
             self.closed.append("stream")
+
+    async def make(self, caller: Account) -> Any:
+        return await self.act()
 
     async def state(self, caller: Account, data: Mapping[str, Any]) -> dict[str, Any]:
         found = self.snapshot()
@@ -134,11 +138,11 @@ class House:
             Feed("others", Stage.state),
             Feed("frames", Stage.state, Stage.own_frames),
             Feed("closed", Stage.state, permission="secret:read"),
+            Feed("events", EventManager.feed, follows=TOPICS),
         ]
         sockets = [SocketRoute("/api/v1/chat/{name}", Stage.chat, CONTAINERS, "container:exec")]
         handlers = [
             *sockets_for(sockets, feeds, managers, self.services, self.bus),
-            Feed("events", EventManager.feed, follows=TOPICS),
             *handlers_for(routes, managers, self.services),
         ]
         root = base_url.rstrip("/")
@@ -149,10 +153,6 @@ class House:
     async def _jupyter_account(self, user: User) -> Account:
         return self.owner
 
-    def disable(self, account: Account) -> None:
-        """Let an account's keys mean an account that may do nothing any more."""
-        known = self.keys.known[account.username]
-        self.keys.known[account.username] = replace(known, account=replace(account, enabled=False))
     def scoped_key(self, name: str, *scopes: str) -> None:
         """Let alice have another key, which opens only this."""
         own = self.keys.known["alice"]
@@ -163,6 +163,10 @@ class House:
         limits = RateLimiter({"piglet": {"amount": amount, "burst": 0}}, "memory:", DIALECTS)
         object.__setattr__(self.services, "limits", limits)
 
+    def disable(self, account: Account) -> None:
+        """Let an account's keys mean an account that may do nothing any more."""
+        known = self.keys.known[account.username]
+        self.keys.known[account.username] = replace(known, account=replace(account, enabled=False))
 
 
 class Speaker:

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+import sqlite3
 from collections.abc import Callable, Coroutine, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
+import psycopg
 import pytest
 from argon2 import PasswordHasher
+from psycopg import sql
+from sqlalchemy import URL
 
 from jupyter_ext.accounts.passwords import Passwords
 from jupyter_ext.store import Store, schema, sqlite
@@ -84,6 +89,30 @@ def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
         yield url
 
 
+@dataclass(frozen=True)
+class PostgresStore:
+    """A database for a server of its own process, which makes the tables itself."""
+
+    url: str
+
+    @property
+    def config(self) -> dict[str, dict[str, Any]]:
+        """The traits of a server that keeps its state there."""
+        return {"JupyterExt": {"store_url": self.url, "store_key": KEY}}
+
+    def containers(self) -> list[str]:
+        """Return the names that it keeps."""
+        with psycopg.connect(self.url) as connection:
+            return [name for (name,) in connection.execute("SELECT name FROM containers")]
+
+
+@pytest.fixture
+def postgres_store(postgres_server: PostgresServer) -> Iterator[PostgresStore]:
+    """An empty database. Ask for it before the server that uses it, so that it outlives it."""
+    with postgres_server.database() as url:
+        yield PostgresStore(url)
+
+
 @pytest.fixture
 def make_store(store_url: str, jp_asyncio_loop: asyncio.AbstractEventLoop) -> Iterator[MakeStore]:
     """Open the database once more, as another server would: ``make_store()``."""
@@ -113,6 +142,36 @@ def lease(store: Store, jp_asyncio_loop: asyncio.AbstractEventLoop) -> Iterator[
     jp_asyncio_loop.run_until_complete(lease.start())
     yield lease
     jp_asyncio_loop.run_until_complete(lease.stop())
+
+
+@contextmanager
+def gone(url: URL) -> Iterator[None]:
+    """Take a database away from everybody within the block, as an outage does.
+
+    PostgreSQL ends its sessions and takes no more; SQLite's file is held by somebody who writes.
+    """
+    with ExitStack() as stack:
+        if url.get_backend_name() == "sqlite":
+            assert url.database is not None
+            holder = stack.enter_context(closing(sqlite3.connect(url.database)))
+            holder.isolation_level = None
+            holder.execute("BEGIN IMMEDIATE")
+            yield
+            return
+        plain = url.set(drivername="postgresql", database="postgres")
+        where = plain.render_as_string(hide_password=False)
+        admin = stack.enter_context(psycopg.connect(where, autocommit=True))
+        name = sql.Identifier(url.database or "")
+        allow = sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS {}")
+        admin.execute(allow.format(name, sql.SQL("false")))
+        try:
+            admin.execute(
+                "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE datname = %s",
+                [url.database],
+            )
+            yield
+        finally:
+            admin.execute(allow.format(name, sql.SQL("true")))
 
 
 class QuickPasswords(Passwords):

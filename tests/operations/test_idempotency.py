@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import delete, select, update
 
-from jupyter_ext.errors import Conflict, InvalidRequest
-from jupyter_ext.operations import IdempotencyKeys
+from jupyter_ext.errors import Conflict, InvalidRequest, Unavailable
+from jupyter_ext.operations import IdempotencyKeys, StoredReply
 from jupyter_ext.operations.records import IdempotencyRecord
-from jupyter_ext.store import Store
-from jupyter_ext.store.leases import ServerLease
+from jupyter_ext.store import Store, database
+from jupyter_ext.store.leases import ServerLease, ServerRecord
 from jupyter_ext.store.types import utcnow
+
+from ..engines.stores import gone
+from ..store.test_database import reopened
 
 REQUEST = ("POST", "/api/v1/containers", "hash of the body")
 
@@ -103,6 +107,106 @@ async def test_answers_are_kept_for_a_day(keys: IdempotencyKeys, store: Store) -
     async with store.read() as session:
         left = set(await session.scalars(select(IdempotencyRecord.key)))
     assert left == {"old", "new"}
+
+
+# -- when the store goes away ----------------------------------------------------------------------
+
+
+@pytest.fixture
+def here(
+    store: Store, monkeypatch: pytest.MonkeyPatch, jp_asyncio_loop: asyncio.AbstractEventLoop
+) -> Iterator[IdempotencyKeys]:
+    """The keys of a server that does not wait long for its store."""
+    monkeypatch.setattr(database, "BUSY_SECONDS", 0.1)
+    run = jp_asyncio_loop.run_until_complete
+    own = run(reopened(store))
+    lease = ServerLease(own)
+    run(lease.start())
+    yield IdempotencyKeys(own, lease)
+    run(lease.stop())
+    run(own.close())
+
+
+async def test_an_answer_outlives_a_store_that_is_gone(
+    here: IdempotencyKeys,
+    keys: IdempotencyKeys,
+    store: Store,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    await here.begin("user-1", "k", *REQUEST)
+    with gone(store.url):
+        await here.finish("user-1", "k", status=201, headers={"Location": "/x"}, body="made")
+        assert "is kept in memory" in caplog.text
+        reply = await here.begin("user-1", "k", *REQUEST)
+        assert reply == StoredReply(201, {"Location": "/x"}, "made")
+        with pytest.raises(Conflict, match="another request"):
+            await here.begin("user-1", "k", *REQUEST[:2], "another hash")
+        await here.settle()
+    with pytest.raises(Conflict, match="still being answered"):
+        await keys.begin("user-1", "k", *REQUEST)
+    await here.settle()
+    assert await keys.begin("user-1", "k", *REQUEST) == reply
+    assert await here.begin("user-1", "k", *REQUEST) == reply
+    assert not here._held
+
+
+async def test_what_failed_while_the_store_was_gone_may_be_sent_again(
+    here: IdempotencyKeys, keys: IdempotencyKeys, store: Store
+) -> None:
+    await here.begin("user-1", "k", *REQUEST)
+    with gone(store.url):
+        await here.forget("user-1", "k")
+        with pytest.raises(Unavailable):
+            await here.begin("user-1", "k", *REQUEST)
+    # Here it may at once, and elsewhere when this server has said that it failed.
+    assert await here.begin("user-1", "k", *REQUEST) is None
+    await here.settle()
+    with pytest.raises(Conflict, match="still being answered"):
+        await keys.begin("user-1", "k", *REQUEST)
+    with gone(store.url):
+        await here.forget("user-1", "k")
+    await here.settle()
+    assert await keys.begin("user-1", "k", *REQUEST) is None
+
+
+async def test_without_its_store_nothing_is_claimed(here: IdempotencyKeys, store: Store) -> None:
+    with gone(store.url), pytest.raises(Unavailable):
+        await here.begin("user-1", "k", *REQUEST)
+    assert not here._held
+    assert await here.begin("user-1", "k", *REQUEST) is None
+
+
+async def test_a_server_that_was_taken_for_dead_still_answers_what_nobody_took_over(
+    here: IdempotencyKeys, keys: IdempotencyKeys, store: Store
+) -> None:
+    await here.begin("user-1", "k", *REQUEST)
+    async with store.write() as session:
+        await session.execute(delete(ServerRecord).where(ServerRecord.id == here._lease.id))
+    await here._lease.renew()
+    with pytest.raises(Conflict, match="still being answered"):
+        await here.begin("user-1", "k", *REQUEST)
+    await here.finish("user-1", "k", status=201, headers={}, body="made")
+    reply = await keys.begin("user-1", "k", *REQUEST)
+    assert reply is not None
+    assert reply.body == "made"
+
+
+async def test_what_was_done_twice_is_logged(
+    here: IdempotencyKeys,
+    keys: IdempotencyKeys,
+    store: Store,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    await here.begin("user-1", "k", *REQUEST)
+    async with store.write() as session:
+        await session.execute(delete(ServerRecord).where(ServerRecord.id == here._lease.id))
+    assert await keys.begin("user-1", "k", *REQUEST) is None
+    await here.finish("user-1", "k", status=201, headers={}, body="late")
+    assert "may have been done again" in caplog.text
+    await keys.finish("user-1", "k", status=201, headers={}, body="first")
+    reply = await here.begin("user-1", "k", *REQUEST)
+    assert reply is not None
+    assert reply.body == "first"
 
 
 @pytest.mark.parametrize("key", ["x" * 256, "a\0b"])
