@@ -3,7 +3,8 @@
 A client sends ``{type, data, id?}``; the server ``{type, data, id?, timestamp}``, with ``eventId``
 where a frame is an event of the bus. A reply repeats the request's ``id``.
 
-Requests take effect in the order in which they come, and are answered beside each other.
+Requests take effect in the order in which they come, and are answered beside each other. Each is
+counted as a request over HTTP is: by its credential, by the address before there is one.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import Any
 
 from tornado.websocket import WebSocketClosedError
 
+from ..accounts.schemas import Credential
 from ..errors import (
     Conflict,
     Forbidden,
@@ -27,10 +29,10 @@ from ..errors import (
 )
 from ..events import Bus, Event
 from .admission import anonymous
+from .asking import Asked
 from .dialects import PIGLET
 from .dialects.base import now
 from .following import BoundFeed, Following
-from .parsing import parse_json
 from .route import Json
 from .services import Services
 from .socket import Socket
@@ -43,6 +45,8 @@ SUBSCRIPTIONS = 64
 """Of one connection."""
 IN_FLIGHT = 32
 """Requests of one connection that may be worked on at once."""
+REFUSALS = 20
+"""Requests in a row that come too soon and are answered so; the next one closes the connection."""
 TOO_SLOW = 4408
 GOING_AWAY = 1001
 
@@ -62,6 +66,7 @@ class FrameSocket(Socket):
         self.feeds = feeds
         self._followed: dict[str, Following] = {}
         self._in_flight = 0
+        self._refused = 0
         self._resumed_after: str | None = None
 
     def open(self, *args: Any, **kwargs: Any) -> None:
@@ -90,25 +95,42 @@ class FrameSocket(Socket):
         The next is read when this returns, so that whoever sends without reading fills their own
         buffers and not ours.
         """
-        request_id: Json = None
+        if self.ws_connection is None:
+            # Closed, and the client has not taken note of it yet.
+            return
+        asked = Asked.read(message)
+        if asked.kind == "auth" and asked.problem is None:
+            # All that follows depends on it, so it is answered first. It counts by itself.
+            await self._answer("auth", self._auth(asked.data, asked.id), asked.id)
+            return
         try:
-            frame = parse_json(message.encode() if isinstance(message, str) else message)
-            request_id = frame.get("id") if isinstance(frame, dict) else None
-            kind, data = _request(frame)
-            if kind == "auth":
-                # All that follows depends on it, so it is answered first.
-                await self._answer(kind, self._auth(data, request_id), request_id)
-                return
-            answer = self._begin(kind, data, request_id)
+            await self._count_sender()
+            if asked.problem is not None:
+                raise asked.problem
+            answer = self._begin(asked.kind, asked.data, asked.id)
         except PlatformError as error:
-            await self.send_failure(error, request_id)
+            await self.send_failure(error, asked.id)
             return
         self._in_flight += 1
-        task = self.spawn(self._answer(kind, answer, request_id))
+        task = self.spawn(self._answer(asked.kind, answer, asked.id))
         task.add_done_callback(self._answered)
 
     def _answered(self, _: object) -> None:
         self._in_flight -= 1
+
+    async def _count_sender(self) -> None:
+        await self.count(self.credential or anonymous(self.request.remote_ip))
+
+    async def count(self, credential: Credential) -> None:
+        """Count a request, and close the connection of who goes on although refused."""
+        try:
+            await super().count(credential)
+        except RateLimited as error:
+            self._refused += 1
+            if self._refused > REFUSALS:
+                self.end(error)
+            raise
+        self._refused = 0
 
     def _begin(
         self, kind: str, data: dict[str, Json], request_id: Json
@@ -152,15 +174,18 @@ class FrameSocket(Socket):
 
     async def _auth(self, data: dict[str, Json], request_id: Json) -> None:
         token = data.get("token")
-        if token is not None:
-            if not isinstance(token, str):
+        if not isinstance(token, str):
+            await self._count_sender()
+            if token is not None:
                 raise InvalidRequest(fields={"token": "must be text"})
+        else:
             try:
                 credential = await self.services.authenticator.key(token)
             except Unauthenticated:
                 # Counted as a request with a bad key is.
                 await self.count(anonymous(self.request.remote_ip))
                 raise
+            await self.count(credential)
             if self.credential is None:
                 try:
                     self.adopt(credential, token)
@@ -281,18 +306,6 @@ class FrameSocket(Socket):
 
     async def _send(self, frame: dict[str, Json]) -> None:
         await self.write_json({**frame, "timestamp": now()})
-
-
-def _request(frame: Json) -> tuple[str, dict[str, Json]]:
-    """Return what a frame asks for."""
-    if not isinstance(frame, dict) or not isinstance(frame.get("type"), str):
-        raise InvalidRequest(fields={"type": "is needed: {type, data, id?}"})
-    data = frame.get("data")
-    if data is None:
-        data = {}
-    if not isinstance(data, dict):
-        raise InvalidRequest(fields={"data": "must be an object"})
-    return frame["type"], data
 
 
 def _slot(data: Mapping[str, Json]) -> str:

@@ -134,7 +134,7 @@ class Socket(WebSocketMixin, WebSocketHandler, JupyterHandler):
         return credential
 
     async def count(self, credential: Credential) -> None:
-        """Count a request; what comes later on the open socket is not counted.
+        """Count a request: a handshake, or a frame where frames are requests.
 
         Raises
         ------

@@ -13,8 +13,6 @@ import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from jupyter_ext.api import channel, frames, lapse
-from jupyter_ext.api.dialects import DIALECTS
-from jupyter_ext.api.limits import RateLimiter
 from jupyter_ext.errors import Forbidden, NotFound
 
 from .house import ADMIN, ALICE, BOB, Dial, House, Speaker, until
@@ -341,6 +339,102 @@ async def test_whoever_sends_without_reading_is_not_read(
     speaker.connection.transport.abort()
 
 
+# -- what is counted -------------------------------------------------------------------------------
+
+
+async def test_frames_are_counted_as_requests_over_http_are(
+    house: House, dial: Dial, url: str
+) -> None:
+    house.limit(3)
+    speaker = await dial("alice")
+    assert (await speaker.ask("subscribe", THINGS))["type"] == "subscribe"
+    assert (await speaker.ask("auth"))["type"] == "auth"
+    refused = await speaker.ask("unsubscribe", THINGS)
+    assert refused["type"] == "error"
+    assert refused["data"]["code"] == "RATE_LIMITED"
+    assert 1 <= refused["data"]["details"]["retry_after"] <= 60
+    async with httpx.AsyncClient(headers={"X-API-Key": "jx_alice"}, trust_env=False) as http:
+        assert (await http.get(f"{url}/nothing")).status_code == 429
+    # What was refused was not done, and other people have counts of their own.
+    house.bus.publish("things", {"n": 1})
+    assert (await speaker.next())["data"] == {"n": 1}
+    assert (await (await dial("bob")).ask("auth"))["type"] == "auth"
+
+
+@pytest.mark.parametrize("message", ["{", "[]", '{"type": "auth", "data": []}', '{"type": "x"}'])
+async def test_what_is_not_understood_is_counted_as_well(
+    house: House, dial: Dial, message: str
+) -> None:
+    house.limit(2)
+    speaker = await dial()
+    codes = []
+    for _ in range(2):
+        await speaker.connection.send(message)
+        codes.append((await speaker.next())["data"]["code"])
+    assert codes[0] != "RATE_LIMITED"
+    assert codes[1] == "RATE_LIMITED"
+
+
+async def test_before_there_is_a_credential_the_address_is_counted(
+    house: House, dial: Dial
+) -> None:
+    house.limit(2)
+    speaker = await dial(None)
+    assert (await speaker.ask("subscribe", THINGS))["data"]["code"] == "UNAUTHORIZED"
+    assert (await speaker.ask("subscribe", THINGS))["data"]["code"] == "RATE_LIMITED"
+    # A good key is counted for itself, once.
+    assert (await speaker.ask("auth", {"token": "jx_alice"}))["type"] == "auth"
+    assert (await speaker.ask("subscribe", THINGS))["type"] == "subscribe"
+    assert (await speaker.ask("subscribe", THINGS))["data"]["code"] == "RATE_LIMITED"
+
+
+async def test_a_key_that_is_used_up_does_not_log_in(house: House, dial: Dial) -> None:
+    house.limit(2)
+    used = await dial("alice")
+    await used.ask("auth")
+    speaker = await dial(None)
+    reply = await speaker.ask("auth", {"token": "jx_alice"})
+    assert reply["data"]["code"] == "RATE_LIMITED"
+    assert (await speaker.ask("subscribe", THINGS))["data"]["code"] == "UNAUTHORIZED"
+
+
+async def test_jupyters_login_is_not_counted(house: House, dial: Dial) -> None:
+    house.limit(2)
+    token = house.app.identity_provider.token
+    speaker = await dial(None, headers={"Authorization": f"token {token}"})
+    for _ in range(2 * frames.REFUSALS):
+        assert (await speaker.ask("auth"))["type"] == "auth"
+
+
+async def test_whoever_goes_on_although_refused_is_closed(
+    house: House, dial: Dial, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(frames, "REFUSALS", 3)
+    house.limit(1)
+    speaker = await dial()
+    for number in range(5):
+        await speaker.send("subscribe", THINGS, str(number))
+    for number in range(3):
+        reply = await speaker.next()
+        assert (reply["id"], reply["data"]["code"]) == (str(number), "RATE_LIMITED")
+    code, reason = await closing(speaker)
+    assert code == 4429
+    assert "Too many requests" in reason
+    await until(lambda: not house.sockets._open)
+
+
+async def test_refusals_of_long_ago_close_nothing(
+    house: House, dial: Dial, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(frames, "REFUSALS", 3)
+    speaker = await dial()
+    for _ in range(3):
+        house.limit(1)
+        assert (await speaker.ask("auth"))["type"] == "auth"
+        for _ in range(3):
+            assert (await speaker.ask("auth"))["data"]["code"] == "RATE_LIMITED"
+
+
 # -- ends ------------------------------------------------------------------------------------------
 
 
@@ -464,8 +558,7 @@ async def test_handshakes_that_come_to_nothing_take_no_place(
 
 
 async def test_handshakes_are_counted_as_requests_are(house: House, dial: Dial) -> None:
-    limits = RateLimiter({"piglet": {"amount": 2, "burst": 0}}, "memory:", DIALECTS)
-    object.__setattr__(house.services, "limits", limits)
+    house.limit(2)
     first = await dial("alice")
     assert first.connection.response.headers["X-RateLimit-Limit"] == "2"
     await dial("alice")
