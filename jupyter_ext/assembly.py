@@ -33,6 +33,7 @@ from .events import routes as event_routes
 from .events.bus import Bus
 from .events.manager import EventManager
 from .events.topics import TOPICS
+from .operations import routes as operation_routes
 from .operations.manager import Operations
 from .store.database import Store
 from .store.leases import ServerLease

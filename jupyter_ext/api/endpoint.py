@@ -183,6 +183,9 @@ class Endpoint(AdmissionHandler):
             if last_event is not None and "last_event_id" in route.query.model_fields:
                 sent["last_event_id"] = [last_event.encode()]
             arguments["query"], unknown = parse_query(route.query, sent)
+        if route.may:
+            credential = self.credential or anonymous(self.request.remote_ip)
+            arguments["may"] = partial(self.services.allowed, credential)
         if self._upload is not None:
             self._upload.seek(0)
             content_type = self.request.headers.get("Content-Type", "")
@@ -223,9 +226,6 @@ class Endpoint(AdmissionHandler):
             return False
         return True
 
-        if route.may:
-            credential = self.credential or anonymous(self.request.remote_ip)
-            arguments["may"] = partial(self.services.allowed, credential)
     def _send(self, status: int, body: bytes, content_type: str = JSON) -> None:
         if not self._finished:
             self.set_status(status)
