@@ -12,7 +12,21 @@ from typing import TYPE_CHECKING
 
 from jupyter_core.paths import jupyter_data_dir
 from jupyter_server.extension.application import ExtensionApp
-from traitlets import Callable, Dict, Enum, Float, Int, List, Type, Unicode, Union, default
+from traitlets import (
+    Bunch,
+    Callable,
+    Dict,
+    Enum,
+    Float,
+    Int,
+    List,
+    TraitError,
+    Type,
+    Unicode,
+    Union,
+    default,
+    validate,
+)
 
 from .api.services import Gate
 from .api.switch import Switch
@@ -88,6 +102,12 @@ class JupyterExt(ExtensionApp):
         "returns them (default: the notebook root for administrators, and for everybody else "
         "their own folder below it).",
     ).tag(config=True)
+    allowed_addresses = List(
+        Unicode(),
+        help="Hosts that users who are no administrators may name although they are loopback, "
+        "link-local or metadata addresses: names, addresses and networks, each with a port or "
+        "without (registry.lan, 127.0.0.1:5000, 169.254.0.0/16).",
+    ).tag(config=True)
     docker_driver_class = Type(
         "jupyter_ext.containers.docker_driver.DockerDriver",
         klass="traitlets.config.Configurable",
@@ -109,6 +129,17 @@ class JupyterExt(ExtensionApp):
     @default("home")
     def _default_home(self) -> str:
         return os.environ.get("JUPYTER_EXT_HOME") or str(Path(jupyter_data_dir()) / "jupyter_ext")
+
+    @validate("allowed_addresses")
+    def _readable_addresses(self, proposal: Bunch) -> list[str]:
+        from .addresses import AddressGuard
+
+        allowed: list[str] = proposal["value"]
+        try:
+            AddressGuard(allowed)
+        except ValueError as error:
+            raise TraitError(f"JupyterExt.allowed_addresses: {error}.") from None
+        return allowed
 
     # -- what Jupyter calls ------------------------------------------------------------------------
 

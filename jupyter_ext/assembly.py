@@ -16,6 +16,7 @@ from .accounts.api_keys import ApiKeyManager
 from .accounts.manager import AccountManager
 from .accounts.permissions import allowed
 from .accounts.schemas import Account
+from .addresses import AddressGuard
 from .api import docs
 from .api.application import handlers_for, sockets_for
 from .api.authentication import Authenticator
@@ -96,6 +97,7 @@ class Desk:
         )
         self.keys = ApiKeyManager(self.store)
         self.containers = ContainerService(
+        self.guard = AddressGuard(app.allowed_addresses)
             self.store,
             self.bus,
             self.operations,
@@ -107,6 +109,7 @@ class Desk:
             allowed_mounts=app.allowed_mounts,
             defaults=ContainerDefaults(parent=app),
         )
+            guard=self.guard,
         self.accounts.on_delete(self.containers.refuse_deletion)
         self.accounts.on_delete(self.operations.refuse_deletion)
         self.system = SystemManager(
@@ -188,6 +191,7 @@ class Desk:
         self.bus.close()
         await self.keys.stop()
         await self.accounts.stop()
+        self.guard.close()
         await self.lease.stop()
         await self.limits.close()
         await self.store.close()

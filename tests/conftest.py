@@ -59,7 +59,9 @@ def registry() -> Iterator[registries.Registry]:
 @pytest.fixture(scope="session")
 def running_server(docker_engine: Dockerd) -> Iterator[jupyter.JupyterServer]:
     """A server with the extension on the session's engine."""
-    with jupyter.jupyter_server(docker_host=docker_engine.url) as server:
+    # The tests' own registries listen there, and ordinary users pull from them.
+    config = {"JupyterExt": {"allowed_addresses": ["127.0.0.1"]}}
+    with jupyter.jupyter_server(docker_host=docker_engine.url, config=config) as server:
         yield server
 
 

@@ -76,6 +76,8 @@ class Creation:
         image = await self._images.find(caller, body.image)
         argument = self._images.index.argument(caller, body.image)
         self._defaults.check_image(caller, [argument, *(image.tags if image else ())])
+        if image is None:
+            await self._images.admit(caller, parse_reference(argument))
         # From the claim on nobody who goes away cancels anything.
         return await self._access.acted(
             self._claim_and_make(caller, body, grant, argument, pull=image is None)
@@ -97,7 +99,7 @@ class Creation:
             if error.kind != "image" or draft.image.startswith("sha256:"):
                 raise
         # Somebody removed the image since it was listed.
-        self._images.changed()
+        self._images.vanished()
         known, ports = await self._registry.claim(
             draft.owner.id, draft.body.name, draft.body.image, draft.ports, self._defaults.ports
         )

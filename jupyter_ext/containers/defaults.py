@@ -88,6 +88,13 @@ class ContainerDefaults(Configurable):
         "nginx:latest is written; empty allows all. A function gets the account and the name.",
     ).tag(config=True)
 
+    pulls_at_once = Int(
+        3,
+        min=0,
+        help="Images that a user who is no administrator may pull at once, those that their new "
+        "containers need included; 0 is no limit.",
+    ).tag(config=True)
+
     stop_timeout = Int(
         10, min=0, help="Seconds that a container has to end by itself when it is deleted."
     ).tag(config=True)
@@ -102,6 +109,10 @@ class ContainerDefaults(Configurable):
         return PortPolicy(
             self.lowest_port, self.first_free_port, self.last_free_port, self.bind_address
         )
+
+    def pulls_of(self, account: Account) -> int:
+        """How many images an account may pull at once; 0 is no limit."""
+        return 0 if account.is_admin else self.pulls_at_once
 
     def check_image(self, account: Account, names: Iterable[str]) -> None:
         """Refuse an image that none of whose names is allowed to an account.

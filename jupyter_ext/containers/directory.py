@@ -16,7 +16,7 @@ from .replies import Step
 from .views import Container, moment
 
 if TYPE_CHECKING:
-    from .images import ImageManager
+    from .image_keeper import ImageKeeper
     from .mirror import Mirror
 
 SHORTEST_ID = 6
@@ -26,7 +26,7 @@ class Directory:
     """The engine's side of containers (the mirror) and ours (the registry) put together."""
 
     def __init__(
-        self, registry: Registry, mirror: Mirror, people: People, images: ImageManager
+        self, registry: Registry, mirror: Mirror, people: People, images: ImageKeeper
     ) -> None:
         self._registry = registry
         self._mirror = mirror

@@ -2,39 +2,32 @@
 
 from __future__ import annotations
 
-import asyncio
-import logging
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from ..accounts.schemas import Account
+from ..addresses import AddressGuard
 from ..api.route import Page
-from ..errors import Conflict, Forbidden, NotFound, PlatformError
+from ..errors import Conflict, Forbidden, NotFound
 from ..operations.running import Progress, Running
 from . import views
 from .defaults import ContainerDefaults
 from .engine_types import EngineImage, PullProgress
-from .image_index import ImageIndex, missing, parsed, title
-from .image_registry import ImageRegistry, KnownImage, Origin
-from .people import People
+from .image_index import missing, parsed, title
+from .image_keeper import ImageKeeper
+from .image_registry import KnownImage
 from .pulls import Pulls
-from .references import PRIVATE_NAMESPACE, ImageReference, parse_reference
+from .references import DEFAULT_REGISTRY, ImageReference, parse_reference
 from .replies import Removed
 from .schemas import ImageDeleteQuery, PageQuery, PullBody
-from .tasks import end_soon
 from .views import Image
 
 if TYPE_CHECKING:
-    from ..events.bus import Bus
     from ..operations.manager import Operations
-    from ..store import Store
     from .docker_driver import DockerDriver
     from .mirror import Mirror
 
-TOPIC = "images"
 PULL = "image.pull"
-
-_log = logging.getLogger(__name__)
 
 
 class ImageManager:
@@ -44,123 +37,34 @@ class ImageManager:
     ----------
     mirror
         Of the containers, which knows whether the engine was reached.
+    guard
+        Asked about registries that users name. It can't pin what it resolved: the engine resolves
+        the name by itself once more and follows where the registry sends it, to a server of tokens
+        or of layers. So it keeps out a plain ``127.0.0.1:…`` and a name of it, and not somebody who
+        runs a name service or a registry for the purpose; `ContainerDefaults.allow_image` does.
     """
 
     def __init__(
         self,
-        store: Store,
-        bus: Bus,
+        keeper: ImageKeeper,
         operations: Operations,
-        people: People,
         driver: DockerDriver,
         mirror: Mirror,
         defaults: ContainerDefaults,
+        guard: AddressGuard,
     ) -> None:
-        self._bus = bus
+        self._keeper = keeper
         self._operations = operations
-        self._people = people
         self._driver = driver
         self._mirror = mirror
         self._defaults = defaults
-        self._store = store
-        self.registry = ImageRegistry(store)
-        self.index = ImageIndex(self.registry, people)
-        self._refreshing = asyncio.Lock()
-        self._wanted = self._stale = self._stopped = False
-        self._task: asyncio.Task[None] | None = None
-        self._reloading: asyncio.Task[None] | None = None
-        self._pulls = Pulls(self._pull_from)
-        self._pulled: dict[str, str] = {}
+        self._guard = guard
+        self.registry = keeper.registry
+        self.index = keeper.index
+        self._pulls = Pulls(self._pull_from, defaults.pulls_of)
         self.container_names: Callable[[Account, Iterable[str]], list[str]] = lambda *_: []
         """Names of those containers that a caller may know of."""
-
-    async def start(self) -> None:
-        """Read the store; the images themselves come when the engine is reached."""
-        await self.registry.load()
-        operations, store = self._operations, self._store
         operations.on_recovery(PULL, _recovered)
-        if not store.is_sqlite:
-            store.signals.on_change("images", self._reload)
-        self.changed()
-
-    async def stop(self) -> None:
-        """End what runs in the background."""
-        self._wanted, self._stopped = False, True
-        await end_soon(self._task, self._reloading)
-
-    # -- the mirror ------------------------------------------------------------------------------
-
-    def changed(self) -> None:
-        """Read the engine's images soon; called for each of its events, and when it returns."""
-        if self._stopped:
-            return
-        self._wanted = True
-        if self._task is None or self._task.done():
-            self._task = asyncio.get_running_loop().create_task(self._refresh_while_wanted())
-
-    async def _refresh_while_wanted(self) -> None:
-        while self._wanted:
-            self._wanted = False
-            try:
-                await self.refresh()
-            except PlatformError as error:
-                # The mirror says that the engine is gone, and calls again when it is back.
-                _log.debug("Images could not be listed: %s", error)
-
-    async def refresh(self) -> None:
-        """Make memory, store and engine agree, and tell what has changed."""
-        async with self._refreshing:
-            listed = {image.id: image for image in await self._driver.list_images()}
-            new = [image for image in listed.values() if image.id not in self.registry.by_engine]
-            await self.registry.adopt({image.id: self._origin(image) for image in new})
-            # Only now, since an image without a record is nobody's to see.
-            before = self.index.images
-            self.index.fill(listed)
-            gone = [key for key in self.registry.by_engine if key not in listed]
-            removed = [self.registry.by_engine[key] for key in gone]
-            await self.registry.release(gone)
-        for known in removed:
-            self._publish(known, {"event": "removed", "id": known.engine_id, "iid": known.iid})
-        for image in listed.values():
-            if before.get(image.id) != image:
-                self._tell(self.index.view(image))
-
-    def _origin(self, image: EngineImage) -> Origin:
-        """Whose an image is that no record belongs to: one in a user's namespace is theirs."""
-        for tag in image.tags:
-            parts = tag.rpartition(":")[0].split("/")
-            if PRIVATE_NAMESPACE in parts[:-2]:
-                return Origin(self._people.id(parts[-2]) or self._people.owner, public=False)
-        return Origin(puller=self._pulled.get(image.id))
-
-    def _tell(self, image: Image) -> None:
-        known = self.registry.by_engine.get(image.engine.id)
-        if known is not None:
-            self._publish(known, {"event": "changed", "image": views.image(image)})
-
-    def _publish(self, known: KnownImage, data: Mapping[str, Any]) -> None:
-        owner = None if known.public else known.owner
-        self._bus.publish(TOPIC, dict(data), owner=owner, key=known.engine_id)
-
-    def _reload(self) -> None:
-        """Another server of the store changed something."""
-        # The store goes on telling until it is closed.
-        if self._stopped:
-            return
-        self._stale = True
-        if self._reloading is None or self._reloading.done():
-            self._reloading = asyncio.get_running_loop().create_task(self._load_again())
-
-    async def _load_again(self) -> None:
-        while self._stale:
-            self._stale = False
-            try:
-                await self.registry.load()
-            except PlatformError as error:
-                _log.warning("Images could not be read again: %s", error)
-        self.changed()
-
-    # -- what others ask -------------------------------------------------------------------------
 
     async def list(self, caller: Account, query: PageQuery) -> Page[Image]:
         """Public images and the caller's own, newest first.
@@ -170,7 +74,7 @@ class ImageManager:
         Unavailable
             The engine was never reached.
         """
-        await self._need_reached()
+        await self._keeper.need_filled()
         seen = self.index.seen(caller)
         part = seen[query.offset : query.offset + query.limit]
         return Page(
@@ -187,16 +91,6 @@ class ImageManager:
         page = await self.list(caller, PageQuery(limit=1000))
         return {"items": [views.image(item) for item in page.items], **page.extra}
 
-    def iid(self, engine_id: str) -> int | None:
-        """An image's number."""
-        known = self.registry.by_engine.get(engine_id)
-        return known.iid if known else None
-
-    def labels(self, engine_id: str) -> Mapping[str, str] | None:
-        """An image's labels, None where the engine has not listed it."""
-        image = self.index.images.get(engine_id)
-        return image.labels if image else None
-
     async def find(self, caller: Account, name: str) -> EngineImage | None:
         """The image that a name, tag, digest or id means to the caller.
 
@@ -210,7 +104,7 @@ class ImageManager:
         NotFound
             It is somebody else's, or can't be pulled.
         """
-        await self._need_reached()
+        await self._keeper.need_filled()
         found = self.index.find(caller, name)
         if found is not None:
             return found
@@ -225,10 +119,14 @@ class ImageManager:
             image = await self._driver.inspect_image(str(reference))
         except NotFound:
             return None
-        await self.refresh()
+        await self._keeper.refresh()
         if not self.index.visible(caller, image.id):
             raise missing(name)
         return image
+
+    def vanished(self) -> None:
+        """Look again: an image of the list is not there."""
+        self._keeper.changed()
 
     async def pull(self, caller: Account, body: PullBody) -> Running[Image]:
         """Pull an image; whoever asks for the same one meanwhile waits for the same pull.
@@ -238,7 +136,9 @@ class ImageManager:
         NotFound
             The name is one of a committed image, which are never pulled.
         Forbidden
-            The administrator does not allow it.
+            The administrator does not allow it, or its registry.
+        RateLimited
+            The caller pulls as many images as they may.
         Unavailable
             The engine does not answer.
         """
@@ -246,7 +146,8 @@ class ImageManager:
         if reference.private:
             raise missing(str(reference))
         self._defaults.check_image(caller, [str(reference)])
-        await self._need_reached()
+        await self._keeper.need_filled()
+        await self.admit(caller, reference)
         return await self._operations.start(
             caller,
             PULL,
@@ -256,6 +157,22 @@ class ImageManager:
             present=views.image,
         )
 
+    async def admit(self, caller: Account, reference: ImageReference) -> None:
+        """Refuse a pull that would be refused once it has begun.
+
+        Raises
+        ------
+        Forbidden
+            Users may not name the registry.
+        NotFound
+            There is no such registry.
+        RateLimited
+            The caller pulls as many images as they may.
+        """
+        self._pulls.check(caller, reference)
+        if reference.registry != DEFAULT_REGISTRY:
+            await self._guard.check(caller, reference.registry, "image")
+
     async def fetch(self, caller: Account, reference: ImageReference, progress: Progress) -> Image:
         """Pull within an operation.
 
@@ -263,21 +180,14 @@ class ImageManager:
         ------
         NotFound
             The registry doesn't have it, or it can't be reached; the text says what to do.
+        Forbidden, RateLimited
+            As `admit`, which is asked again: between the two may lie a crash or another pull.
         """
+        await self.admit(caller, reference)
         present = set(self.index.images)
-        await self._pulls.join(reference, progress)
+        await self._pulls.join(caller, reference, progress)
         image = await self._driver.inspect_image(str(reference))
-        if image.id not in present:
-            self._pulled.setdefault(image.id, caller.id)
-        try:
-            await self.refresh()
-            known = self.registry.by_engine.get(image.id)
-            puller = self._pulled.get(image.id)
-            if known is not None and known.puller is None and puller is not None:
-                # The engine's event was faster than the end of the pull.
-                await self.registry.credit(image.id, puller)
-        finally:
-            self._pulled.pop(image.id, None)
+        await self._keeper.came(image.id, caller.id if image.id not in present else None)
         if not self.index.visible(caller, image.id):
             raise missing(str(reference))
         return self.index.view(image)
@@ -293,11 +203,11 @@ class ImageManager:
         NotFound
             No image of this name or number is the caller's to see.
         Forbidden
-            Somebody else pulled it.
+            Somebody else pulled it, or it is everybody's and has several names.
         Conflict
-            Containers are based on it.
+            Containers are based on it, or it has several names.
         """
-        await self._need_reached()
+        await self._keeper.need_filled()
         image = self.index.by_ref(caller, ref)
         known = self.registry.by_engine.get(image.id)
         mine = known is not None and caller.id in (known.owner, known.puller)
@@ -311,16 +221,33 @@ class ImageManager:
         if named is None or len(image.tags) <= 1:
             self._refuse_used(caller, image)
         several = named is None and len(image.tags) > 1
-        if several and not query.force:
-            raise Conflict(
-                "image",
-                ref,
-                f"{title(image)} has several names ({', '.join(image.tags)}). Delete one of "
-                "them, or all with force.",
-            )
+        if several:
+            self._refuse_several(caller, image, known, force=query.force)
         await self._driver.remove_image(named or image.id, force=several)
-        await self.refresh()
+        await self._keeper.refresh()
         return {"id": image.id}
+
+    def _refuse_several(
+        self, caller: Account, image: EngineImage, known: KnownImage | None, *, force: bool
+    ) -> None:
+        """Keep several names together, unless they are all the caller's and meant."""
+        # Of a public image anybody may have brought any of the names.
+        own = known is not None and not known.public and known.owner == caller.id
+        names = f"{title(image)} has several names ({', '.join(image.tags)})"
+        if caller.is_admin or own:
+            if not force:
+                raise Conflict(
+                    "image",
+                    title(image),
+                    f"{names}. Delete one of them, or all with force.",
+                )
+        elif force:
+            raise Forbidden(
+                f"{names}, which others may have given it. Delete one of them by that name; all at "
+                "once only an administrator may delete."
+            )
+        else:
+            raise Conflict("image", title(image), f"{names}. Delete one of them by that name.")
 
     def _refuse_used(self, caller: Account, image: EngineImage) -> None:
         users = [item for item in self._mirror.containers.values() if item.image_id == image.id]
@@ -335,13 +262,6 @@ class ImageManager:
             f"{title(image)} is used by containers: {', '.join([*names, others]).strip(', ')}. "
             "Delete them first.",
         )
-
-    # -- inside ----------------------------------------------------------------------------------
-
-    async def _need_reached(self) -> None:
-        """Wait for the first list; raises what the engine's absence raises."""
-        if not self.index.filled:
-            await self.refresh()
 
 
 async def _recovered(operation: Any, given: Mapping[str, Any]) -> str:

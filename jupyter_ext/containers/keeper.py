@@ -11,7 +11,7 @@ from ..errors import PlatformError
 from . import views
 from .directory import Directory
 from .engine_types import EngineContainer
-from .images import ImageManager
+from .image_keeper import ImageKeeper
 from .known import Known, Stray
 from .marks import LABELS, Mark, read_mark
 from .people import People
@@ -45,7 +45,7 @@ class Keeper:
         mirror: Mirror,
         directory: Directory,
         people: People,
-        images: ImageManager,
+        images: ImageKeeper,
         bus: Bus,
         abandoned: set[int],
     ) -> None:

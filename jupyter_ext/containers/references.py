@@ -12,7 +12,10 @@ SHORT_ID = re.compile(r"[0-9a-f]{12,63}")
 PRIVATE_NAMESPACE = "jupyter-ext"
 """Committed images are ``<namespace>/<owner>/<name>``."""
 
-_DEFAULT_REGISTRIES = ("docker.io", "index.docker.io", "registry-1.docker.io")
+DEFAULT_REGISTRY = "docker.io"
+"""Where the engine looks for a name without a host; nobody named it."""
+
+_DEFAULT_REGISTRIES = (DEFAULT_REGISTRY, "index.docker.io", "registry-1.docker.io")
 _COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
 _REPOSITORY = re.compile(rf"{_COMPONENT}(?:/{_COMPONENT})*")
 _HOST = re.compile(
@@ -74,7 +77,7 @@ class ImageReference:
     def registry(self) -> str:
         """Host (and port) that the image comes from."""
         first, slash, _ = self.repository.partition("/")
-        return first if slash and _is_host(first) else "docker.io"
+        return first if slash and _is_host(first) else DEFAULT_REGISTRY
 
     @property
     def private(self) -> bool:
@@ -109,7 +112,7 @@ def parse_reference(text: str, default_tag: str = "latest") -> ImageReference:
         if not _HOST.fullmatch(host):
             raise ValueError(f"has a registry {host!r} that is no host name")
     else:
-        host, path = "docker.io", head
+        host, path = DEFAULT_REGISTRY, head
     if not path:
         raise ValueError("must not be empty")
     if not _REPOSITORY.fullmatch(path):

@@ -8,6 +8,7 @@ from collections.abc import Coroutine
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..addresses import AddressGuard
 from ..errors import PlatformError, Unavailable
 from ..system.schemas import Problem
 from .access import Access
@@ -16,6 +17,7 @@ from .creation import Creation
 from .defaults import ContainerDefaults
 from .directory import Directory
 from .engine_watch import EngineWatch
+from .image_keeper import ImageKeeper
 from .images import ImageManager
 from .keeper import Keeper
 from .looker import Looker
@@ -56,6 +58,8 @@ class ContainerService:
         The folder of all state, which no user's container may see.
     allowed_mounts
         Folders of the host that may be used, or a function of the account; None is the default.
+    guard
+        Of addresses that users name; whoever made it closes it.
     """
 
     def __init__(
@@ -71,6 +75,7 @@ class ContainerService:
         home: Path,
         allowed_mounts: Roots | None = None,
         defaults: ContainerDefaults | None = None,
+        guard: AddressGuard | None = None,
     ) -> None:
         defaults = defaults or ContainerDefaults()
         self._store = store
@@ -78,10 +83,16 @@ class ContainerService:
         self.mirror = Mirror(driver)
         self.people = People(store, accounts)
         self.registry = Registry(store, lease)
+        self.image_keeper = ImageKeeper(store, bus, self.people, driver)
         self.images = ImageManager(
-            store, bus, operations, self.people, driver, self.mirror, defaults
+            self.image_keeper,
+            operations,
+            driver,
+            self.mirror,
+            defaults,
+            guard or AddressGuard(),
         )
-        self.directory = Directory(self.registry, self.mirror, self.people, self.images)
+        self.directory = Directory(self.registry, self.mirror, self.people, self.image_keeper)
         self.sampler = Sampler(driver, self.mirror)
         self.mounts = MountPolicy(notebook_root, allowed_mounts, [str(home)])
         self._look = Looker()
@@ -94,7 +105,7 @@ class ContainerService:
             self.mirror,
             self.directory,
             self.people,
-            self.images,
+            self.image_keeper,
             bus,
             maker.abandoned,
         )
@@ -144,7 +155,7 @@ class ContainerService:
         ]
         self.images.container_names = self.directory.names
         self.mirror.on_change.append(self.keeper.changed)
-        self.mirror.on_images.append(self.images.changed)
+        self.mirror.on_images.append(self.image_keeper.changed)
         self.mirror.on_engine.append(self._engine_changed)
         self._following: list[asyncio.Future[None]] = []
         self._stopped = False
@@ -166,7 +177,7 @@ class ContainerService:
         await self.people.load()
         self.people.watch()
         await self.registry.load()
-        await self.images.start()
+        await self.image_keeper.start()
         if not self._store.is_sqlite:
             self._store.signals.on_change(SIGNAL, self._reload)
         self._protect_engine()
@@ -185,7 +196,7 @@ class ContainerService:
         await asyncio.gather(*following, return_exceptions=True)
         await end_soon(*self._tasks, *self.access.working)
         await self.keeper.stop()
-        await self.images.stop()
+        await self.image_keeper.stop()
         await self.people.stop()
         self._look.close()
         await self._driver.close()

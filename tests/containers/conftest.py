@@ -91,7 +91,8 @@ class World:
         for _ in range(30):
             await asyncio.sleep(0.01)
             await self.service.keeper.settled()
-            if self.images._task is None or self.images._task.done():
+            task = self.service.image_keeper._task
+            if task is None or task.done():
                 await asyncio.sleep(0)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -20,7 +21,7 @@ from jupyter_ext.containers.schemas import (
     PullBody,
 )
 from jupyter_ext.containers.views import Container, Image
-from jupyter_ext.errors import Conflict, Forbidden, InvalidRequest, NotFound
+from jupyter_ext.errors import Conflict, Forbidden, InvalidRequest, NotFound, RateLimited
 from jupyter_ext.operations import OperationQuery, Running
 
 from .conftest import ADMIN, ALICE, BOB, World
@@ -177,7 +178,7 @@ async def test_no_spelling_reaches_somebody_elses_image(world: World, spelling: 
 
 async def test_a_number_does_not_reach_somebody_elses_image(world: World) -> None:
     id_ = await own(world)
-    iid = world.images.iid(id_)
+    iid = world.service.image_keeper.iid(id_)
     with pytest.raises(NotFound):
         await world.images.delete(ALICE, str(iid), ImageDeleteQuery())
 
@@ -239,8 +240,52 @@ async def test_one_of_several_names_is_taken_away(world: World) -> None:
         await world.images.delete(ALICE, NGINX, ImageDeleteQuery())
     await world.images.delete(ALICE, "nginx:1", ImageDeleteQuery())
     assert "nginx:latest" in await tags(world, ALICE)
-    await world.images.delete(ALICE, NGINX, ImageDeleteQuery(force=True))
+    await pull(world, name="nginx:1")
+    await world.images.delete(ADMIN, NGINX, ImageDeleteQuery(force=True))
     assert "nginx:latest" not in await tags(world, ALICE)
+
+
+async def test_all_names_of_a_public_image_are_not_its_pullers(world: World) -> None:
+    world.engine.registry["nginx:latest"] = world.engine.registry["nginx:1"] = NGINX
+    await pull(world)
+    await pull(world, BOB, "nginx:1")
+    with pytest.raises(Forbidden, match="only an administrator"):
+        await world.images.delete(ALICE, NGINX, ImageDeleteQuery(force=True))
+    assert {"nginx:latest", "nginx:1"} <= set(await tags(world, BOB))
+
+
+async def test_all_names_of_ones_own_image_go_by_force(world: World) -> None:
+    id_ = await own(world)
+    image = world.engine.images[id_]
+    world.engine.images[id_] = replace(image, tags=(*image.tags, f"{PRIVATE}-2"))
+    await world.service.image_keeper.refresh()
+    with pytest.raises(Conflict, match="all with force"):
+        await world.images.delete(BOB, id_, ImageDeleteQuery())
+    await world.images.delete(BOB, id_, ImageDeleteQuery(force=True))
+    assert PRIVATE not in await tags(world, BOB)
+
+
+async def test_no_more_pulls_at_once_than_an_operator_allows(world: World) -> None:
+    world.defaults.pulls_at_once = 2
+    world.engine.pull_gate.clear()
+    begun = [
+        await world.images.pull(ALICE, PullBody(name=name)) for name in ("nginx", "python", "nginx")
+    ]
+    await asyncio.sleep(0.1)
+    with pytest.raises(RateLimited, match="nginx:latest, python:latest, and 2 images at once"):
+        await world.images.pull(ALICE, PullBody(name="redis"))
+    with pytest.raises(RateLimited):
+        await create(world, "redis")
+    assert (await world.containers.list(ALICE, ContainerQuery())).total == 0
+    # What is pulled already is no further pull, and everybody has a limit of their own.
+    begun.append(await world.images.pull(ALICE, PullBody(name="python")))
+    begun.append(await world.images.pull(BOB, PullBody(name="redis")))
+    begun += [await world.images.pull(ADMIN, PullBody(name=name)) for name in "abcd"]
+    world.engine.pull_gate.set()
+    for running in begun:
+        await running.ended()
+    with pytest.raises(NotFound, match="can't be pulled"):
+        await pull(world, name="redis")
 
 
 async def test_an_image_that_is_not_there(world: World) -> None:

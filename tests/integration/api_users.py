@@ -49,6 +49,18 @@ class User:
         return made
 
 
+def join(server: JupyterServer, name: str) -> User:
+    """Make an ordinary user, unless there is one, and be them."""
+    done = httpx.post(
+        f"{server.api}/users",
+        headers={"X-API-Key": server.key()},
+        json={"username": name, "password": "secret-of-the-tests"},
+        trust_env=False,
+    )
+    assert done.status_code in (200, 201, 409), done.text
+    return User(server, server.user_key(name))
+
+
 @pytest.fixture
 def owner_of() -> Iterator[Callable[[JupyterServer], User]]:
     """Be who owns a server of the test's own."""
@@ -62,19 +74,25 @@ def owner_of() -> Iterator[Callable[[JupyterServer], User]]:
         yield be
 
 
+@pytest.fixture
+def join_as() -> Iterator[Callable[[JupyterServer, str], User]]:
+    """Be ordinary users of a server of the test's own."""
+    with ExitStack() as stack:
+
+        def be(server: JupyterServer, name: str) -> User:
+            user = join(server, name)
+            stack.callback(user.http.close)
+            return user
+
+        yield be
+
+
 @pytest.fixture(scope="module")
 def users(running_server: JupyterServer) -> Iterator[dict[str, User]]:
     """The administrator, alice and bob."""
     found = {"admin": User(running_server, running_server.key())}
     for name in ("alice", "bob"):
-        done = httpx.post(
-            f"{running_server.api}/users",
-            headers={"X-API-Key": running_server.key()},
-            json={"username": name, "password": "secret-of-the-tests"},
-            trust_env=False,
-        )
-        assert done.status_code in (200, 201, 409), done.text
-        found[name] = User(running_server, running_server.user_key(name))
+        found[name] = join(running_server, name)
     yield found
     for user in found.values():
         user.http.close()

@@ -12,9 +12,9 @@ from jupyter_ext.containers.docker_driver import DockerDriver
 
 from ..engines import images, require
 from ..engines.dockerd import Dockerd, EngineMissing
-from .api_users import admin, alice, bob, folder, owner_of, users
+from .api_users import admin, alice, bob, folder, join_as, owner_of, users
 
-__all__ = ["admin", "alice", "bob", "folder", "owner_of", "users"]
+__all__ = ["admin", "alice", "bob", "folder", "join_as", "owner_of", "users"]
 
 
 @pytest.fixture
