@@ -108,6 +108,16 @@ class JupyterExt(ExtensionApp):
         "link-local or metadata addresses: names, addresses and networks, each with a port or "
         "without (registry.lan, 127.0.0.1:5000, 169.254.0.0/16).",
     ).tag(config=True)
+    upload_limit = Int(
+        512 << 20,
+        min=1,
+        help="Bytes of a file that is sent in one request. ServerApp.max_body_size bounds it, too.",
+    ).tag(config=True)
+    uploads_at_once = Int(
+        2,
+        min=1,
+        help="Files that an account may send at once; each lies on the disk until it is unpacked.",
+    ).tag(config=True)
     docker_driver_class = Type(
         "jupyter_ext.containers.docker_driver.DockerDriver",
         klass="traitlets.config.Configurable",

@@ -25,6 +25,7 @@ from .api.limits import RateLimiter
 from .api.services import Gate, Services
 from .api.socket import SocketCounter
 from .api.switch import Handler
+from .api.uploads import UploadCounter
 from .containers import routes as container_routes
 from .containers.defaults import ContainerDefaults
 from .containers.service import ContainerService
@@ -96,8 +97,8 @@ class Desk:
             admin_password=app.admin_password or None,
         )
         self.keys = ApiKeyManager(self.store)
-        self.containers = ContainerService(
         self.guard = AddressGuard(app.allowed_addresses)
+        self.containers = ContainerService(
             self.store,
             self.bus,
             self.operations,
@@ -108,8 +109,8 @@ class Desk:
             home=home,
             allowed_mounts=app.allowed_mounts,
             defaults=ContainerDefaults(parent=app),
-        )
             guard=self.guard,
+        )
         self.accounts.on_delete(self.containers.refuse_deletion)
         self.accounts.on_delete(self.operations.refuse_deletion)
         self.system = SystemManager(
@@ -131,6 +132,9 @@ class Desk:
             sockets=SocketCounter(app.socket_limit),
             idempotency=self.operations.keys,
             allowed=allowed,
+            uploads=UploadCounter(
+                min(app.upload_limit, app.serverapp.max_body_size), app.uploads_at_once
+            ),
         )
 
     # -- what it answers ---------------------------------------------------------------------------
@@ -187,11 +191,11 @@ class Desk:
             self._rotation.cancel()
         await self.containers.stop()
         await self.operations.stop()
+        self.guard.close()
         # Whoever listens hears how the work ended, and then the end.
         self.bus.close()
         await self.keys.stop()
         await self.accounts.stop()
-        self.guard.close()
         await self.lease.stop()
         await self.limits.close()
         await self.store.close()

@@ -12,6 +12,7 @@ from typing import IO, Any
 from jupyter_server.auth.decorator import allow_unauthenticated
 from tornado import web
 
+from ..accounts.schemas import Credential
 from ..errors import (
     Forbidden,
     MethodNotAllowed,
@@ -32,6 +33,9 @@ from .services import Services
 from .streams import send_stream
 
 READS = frozenset({"GET", "HEAD", "OPTIONS"})
+
+OVERLONG = 16 * MEGABYTE
+"""Bytes beyond a limit that Tornado still takes in, so that the refusal is ours and not its own."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +64,8 @@ class Endpoint(AdmissionHandler):
         self._body = bytearray()
         self._received = 0
         self._upload: IO[bytes] | None = None
+        self._uploading: Credential | None = None
+        self._complete = False
         self._claim = Claim(services)
 
     @property
@@ -79,13 +85,34 @@ class Endpoint(AdmissionHandler):
             route = self._served().route
             # Before the body, which may be a gigabyte on its way to the disk.
             self._permit(route)
-            length = self.request.headers.get("Content-Length", "0")
-            if length.isdecimal() and int(length) > route.body_limit:
-                raise TooLarge(route.body_limit)
-            if route.upload is not None:
-                self._upload = tempfile.TemporaryFile()  # noqa: SIM115 - closed in on_finish
+            self._expect_body(route)
         except PlatformError as error:
             self.refuse(error)
+
+    def _expect_body(self, route: Route) -> None:
+        """Refuse a body by its length alone, and make room for one that comes as a file."""
+        limit = self._body_limit
+        length = self.request.headers.get("Content-Length", "0")
+        declared = int(length) if length.isdecimal() else 0
+        # What Tornado finds too long it answers outside of any dialect.
+        self.request.connection.set_max_body_size(  # type: ignore[union-attr]
+            max(declared, limit) + OVERLONG
+        )
+        if declared > limit:
+            raise TooLarge(limit)
+        if route.upload is None:
+            return
+        if self.credential is not None:
+            self.services.uploads.enter(self.credential)
+            self._uploading = self.credential
+        self._upload = tempfile.TemporaryFile()  # noqa: SIM115 - closed in _let_go
+
+    @property
+    def _body_limit(self) -> int:
+        if self.bound is None:
+            return MEGABYTE
+        route = self.bound.route
+        return route.body_limit if route.upload is None else self.services.uploads.limit
 
     def _permit(self, route: Route) -> None:
         if route.public or self.credential is None:
@@ -106,7 +133,7 @@ class Endpoint(AdmissionHandler):
         """Collect a piece of the body, in a file where the route takes one."""
         if self._finished or self.refused is not None:
             return
-        limit = self.bound.route.body_limit if self.bound else MEGABYTE
+        limit = self._body_limit
         self._received += len(chunk)
         if self._received > limit:
             self.close_after_reply()
@@ -118,12 +145,25 @@ class Endpoint(AdmissionHandler):
 
     def on_finish(self) -> None:
         """Let go of an upload's file."""
+        self._let_go()
+
+    def on_connection_close(self) -> None:
+        """Let go of half an upload, which nothing else ends."""
+        super().on_connection_close()
+        if not self._complete:
+            self._let_go()
+
+    def _let_go(self) -> None:
         if self._upload is not None:
             self._upload.close()
+        credential, self._uploading = self._uploading, None
+        if credential is not None:
+            self.services.uploads.leave(credential)
 
     # -- the call ----------------------------------------------------------------------------------
 
     async def _answer(self, **path: str) -> None:
+        self._complete = True
         if self._finished:
             return
         try:

@@ -162,7 +162,7 @@ class Route:
     status
         Of a success.
     body_limit
-        Bytes.
+        Bytes; an upload has the server's own limit instead.
     public
         Needs no credential.
     """

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from ..accounts.schemas import Credential
 from ..errors import PlatformError, Unavailable
 from .authentication import Authenticator
 from .dialects import Dialect
+from .uploads import UploadCounter
 
 if TYPE_CHECKING:
     from ..operations.idempotency import IdempotencyKeys
@@ -88,3 +89,4 @@ class Services:
     idempotency: IdempotencyKeys
     allowed: Callable[[Credential, str | None], bool]
     """Whether a credential opens a permission."""
+    uploads: UploadCounter = field(default_factory=UploadCounter)

@@ -32,8 +32,6 @@ from .views import Container, Image
 
 ALL = "/api/v1/containers"
 ONE = "/api/v1/containers/{ref}"
-UPLOAD_LIMIT = 1 << 30
-"""Bytes of a tar that is unpacked in a container."""
 
 ROUTES = [
     Route(
@@ -160,7 +158,6 @@ ROUTES = [
         "container:write",
         query=PathQuery,
         upload="application/x-tar",
-        body_limit=UPLOAD_LIMIT,
         result=Unpacked,
         summary="Unpack a tar into a folder of it",
     ),
