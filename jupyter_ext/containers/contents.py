@@ -149,11 +149,11 @@ class ContainerContents:
             No container of the caller's goes by `ref`.
         """
         found = await self._access.find(caller, ref)
-        changed = sorted(await self._driver.changes(found.id), key=lambda item: item.path)
+        changed = await self._driver.changes(found.id, CHANGES)
         return {
-            "total": len(changed),
-            "truncated": len(changed) > CHANGES,
-            "items": [views.file_change(item) for item in changed[:CHANGES]],
+            "total": changed.total,
+            "truncated": changed.total > len(changed.items),
+            "items": [views.file_change(item) for item in changed.items],
         }
 
     async def read_archive(self, caller: Account, ref: str, query: PathQuery) -> Stream:

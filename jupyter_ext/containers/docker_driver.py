@@ -30,7 +30,7 @@ from .engine_types import (
     EngineEvent,
     EngineImage,
     EngineInfo,
-    FileChange,
+    FileChanges,
     PullProgress,
     RegistryLogin,
     Sample,
@@ -284,9 +284,9 @@ class DockerDriver(LoggingConfigurable):
         }
         return await start_exec(self.link, container, config, size, user)
 
-    async def changes(self, container: str) -> list[FileChange]:
-        """List files that differ from the image, with sizes."""
-        return await docker_files.changes(self.link, container)
+    async def changes(self, container: str, limit: int = 10_000) -> FileChanges:
+        """List the first files that differ from the image, by path, with sizes."""
+        return await docker_files.changes(self.link, container, limit)
 
     async def get_archive(
         self, container: str, path: str, *, user: str = ""

@@ -300,6 +300,14 @@ class FileChange:
 
 
 @dataclass(frozen=True, slots=True)
+class FileChanges:
+    """The first of a container's changed files, by path, and how many there are."""
+
+    items: tuple[FileChange, ...]
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
 class EngineInfo:
     """What an engine says of itself."""
 

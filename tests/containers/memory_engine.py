@@ -23,6 +23,7 @@ from jupyter_ext.containers.engine_types import (
     EngineInfo,
     EngineNetwork,
     FileChange,
+    FileChanges,
     LayerProgress,
     PullProgress,
     Sample,
@@ -280,9 +281,10 @@ class MemoryEngine(LoggingConfigurable):
         for part in self.printed:
             yield part
 
-    async def changes(self, container: str) -> list[FileChange]:
+    async def changes(self, container: str, limit: int = 10_000) -> FileChanges:
         await self._asked("changes")
-        return [FileChange("/new", "added", 5), FileChange("/etc/old", "deleted")]
+        found = (FileChange("/etc/old", "deleted"), FileChange("/new", "added", 5))
+        return FileChanges(found[:limit], len(found))
 
     async def get_archive(
         self, container: str, path: str, *, user: str = ""

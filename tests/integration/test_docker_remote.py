@@ -60,7 +60,7 @@ async def everything_works(driver: DockerDriver, name: str) -> None:
     await driver.put_archive(made.id, "/root", images.random_layer(300_000, "file"))
     parts = [part async for part in driver.get_archive(made.id, "/root/file")]
     assert len(b"".join(parts)) > 300_000
-    sizes = {change.path: change.size for change in await driver.changes(made.id)}
+    sizes = {change.path: change.size for change in (await driver.changes(made.id)).items}
     assert sizes["/root/file"] == 300_000
     sampler = Sampler(driver, mirror)
     [sample] = await sampler.sweep()

@@ -290,8 +290,12 @@ async def test_changes_with_sizes(driver: DockerDriver, name: str) -> None:
         driver, name, "echo 12345 > /root/new; rm /etc/group; echo x >> /etc/passwd; sleep 1000"
     )
     await asyncio.sleep(0.3)
-    found = {change.path: change for change in await driver.changes(id_)}
+    found = {change.path: change for change in (await driver.changes(id_)).items}
     assert (found["/root/new"].kind, found["/root/new"].size) == ("added", 6)
     assert (found["/etc/group"].kind, found["/etc/group"].size) == ("deleted", None)
     assert found["/etc/passwd"].kind == "changed"
     assert (found["/etc/passwd"].size or 0) > 2
+    paths = [change.path for change in (await driver.changes(id_)).items]
+    assert paths == sorted(paths)
+    few = await driver.changes(id_, 2)
+    assert ([change.path for change in few.items], few.total) == (paths[:2], len(paths))
