@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..accounts.schemas import Account
 from ..errors import Forbidden, InvalidRequest, NotFound, Unavailable
 from .directory import Directory
-from .engine_types import EngineContainer, EngineInfo
+from .engine_types import EngineContainer, EngineInfo, EngineMount
 from .fields import MEGABYTE
 from .keeper import Keeper
 from .looker import Looker
+from .mounted import Witness
 from .mounts import MountPolicy
 from .people import People
 from .registry import Registry
@@ -118,8 +119,13 @@ class Access:
         """Whose a container is."""
         return await self._people.account(self._registry.by_engine[found.id].owner)
 
-    async def recheck(self, found: Container) -> None:
+    async def recheck(self, found: Container) -> Witness | None:
         """Look again at the folders of a container that is to be started.
+
+        Returns
+        -------
+        Witness or None
+            What its start is compared with (`Maker.verify`).
 
         Raises
         ------
@@ -127,11 +133,27 @@ class Access:
             One is not any more what was allowed.
         """
         if not has_folders(found.engine):
-            return
-        owner = await self.owner(found)
+            return None
         user = found.engine.detail.user if found.engine.detail else ""
+        return await self.looked_at(await self.owner(found), found.engine.mounts, user)
+
+    async def looked_at(
+        self, owner: Account, mounts: Sequence[EngineMount], user: str
+    ) -> Witness | None:
+        """Look at folders just before a start.
+
+        Raises
+        ------
+        Forbidden
+            One is not any more what was allowed.
+        """
+        if owner.is_admin:
+            return None
+        # In this order: what is swapped after the check shows against what was seen before it.
+        before = await self._look(Witness.of, mounts) if self._driver.local else None
         check = partial(self._mounts.check, remapped=await self.remapped())
-        await self._look(check, owner, found.engine.mounts, user)
+        await self._look(check, owner, mounts, user)
+        return before
 
     async def refuse_as_root(self, found: Container) -> None:
         """Keep the engine, which is root, from touching a user's folders of the host for them.

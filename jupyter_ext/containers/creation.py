@@ -94,7 +94,7 @@ class Creation:
 
     async def _make_at_once(self, draft: Draft) -> Container | Running[Container]:
         try:
-            return self._finished(draft, await self._maker.make(draft, self._images.index.visible))
+            return self._finished(draft, await self._make(draft))
         except NotFound as error:
             if error.kind != "image" or draft.image.startswith("sha256:"):
                 raise
@@ -117,8 +117,7 @@ class Creation:
                 await asyncio.shield(self._registry.release([cid]))
                 raise
             await progress.update(message=f"Starting {draft.body.name}")
-            made = await self._maker.make(draft, self._images.index.visible)
-            return self._finished(draft, made)
+            return self._finished(draft, await self._make(draft))
 
         try:
             return await self._operations.start(
@@ -133,6 +132,15 @@ class Creation:
         except BaseException:
             await self._registry.release([cid])
             raise
+
+    async def _make(self, draft: Draft) -> EngineContainer:
+        return await self._maker.make(draft, self._images.index.visible, self._look_again)
+
+    async def _look_again(self, draft: Draft) -> None:
+        if draft.grant.mounts:
+            draft.before = await self._access.looked_at(
+                draft.owner, draft.grant.mounts, draft.grant.user
+            )
 
     def _finished(self, draft: Draft, made: EngineContainer) -> Container:
         self._access.directory.timelines[made.id] = list(draft.steps)
@@ -166,8 +174,8 @@ class Creation:
         item = self._access.seen(await self._driver.inspect(known.engine_id))
         if not item.engine.running:
             # Much time may have passed since its folders were looked at.
-            await self._access.recheck(item)
+            before = await self._access.recheck(item)
             await self._driver.start(item.id)
             item = self._access.seen(await self._driver.inspect(item.id))
-            await self._maker.verify(item.engine)
+            await self._maker.verify(item.engine, before)
         return Recovered("The container runs.", succeeded=True, result=views.container(item))

@@ -8,6 +8,7 @@ import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from ..accounts.schemas import Account
@@ -19,7 +20,8 @@ from .fields import MEGABYTE
 from .known import Known, port_taken
 from .looker import Looker
 from .marks import HOME, Mark
-from .mounts import Grant, mounted_elsewhere
+from .mounted import Witness, mounted_elsewhere
+from .mounts import Grant
 from .people import People
 from .ports import Ports
 from .references import engine_name
@@ -45,6 +47,8 @@ class Draft:
     ----------
     image
         What the engine is asked for: a name with its tag or digest, or an id.
+    before
+        How the ways to its folders were just before the start.
     """
 
     owner: Account
@@ -54,6 +58,7 @@ class Draft:
     grant: Grant
     image: str
     steps: list[Step] = field(default_factory=list)
+    before: Witness | None = None
 
     async def step(self, name: str, work: Awaitable[T]) -> T:
         """Do a part, and write down when it began and how long it took."""
@@ -95,17 +100,24 @@ class Maker:
         self.abandoned: set[int] = set()
         """Numbers of containers whose making nobody knows the end of; nobody adopts them."""
 
-    async def make(self, draft: Draft, visible: Callable[[Account, str], bool]) -> EngineContainer:
+    async def make(
+        self,
+        draft: Draft,
+        visible: Callable[[Account, str], bool],
+        look: Callable[[Draft], Awaitable[None]],
+    ) -> EngineContainer:
         """Make, start, and verify a container; give its claims back where that fails.
 
         Parameters
         ----------
         visible
             Whether the owner may see an image, asked again of the one that the engine took.
+        look
+            Looks once more at its folders, and refuses what is not allowed any more.
         """
         cid = draft.known.cid
         try:
-            made = await draft.step("start", self._run(draft))
+            made = await draft.step("start", self._run(draft, look))
         except Unavailable:
             # Nobody knows whether the engine still makes it; the driver removes what comes of it.
             self.abandoned.add(cid)
@@ -121,17 +133,19 @@ class Maker:
                 raise NotFound("image", draft.body.image)
             await self._registry.bind(cid, made.id)
             self._mirror.put(made)
-            await self.verify(made)
+            await self.verify(made, draft.before)
         except BaseException:
             await self._undo(cid, made.id)
             raise
         return made
 
-    async def _run(self, draft: Draft) -> EngineContainer:
+    async def _run(self, draft: Draft, look: Callable[[Draft], Awaitable[None]]) -> EngineContainer:
         network = self._defaults.network_of(draft.owner, owner=draft.owner.id == self._people.owner)
         if network:
             await self._network(network)
         spec = self._spec(draft, network)
+        # Last, since much may have happened to them while an image was pulled.
+        await look(draft)
         try:
             return await self._driver.run(spec)
         except NotFound as error:
@@ -182,25 +196,41 @@ class Maker:
             log_max_files=defaults.log_max_files,
         )
 
-    async def verify(self, started: EngineContainer) -> None:
+    async def verify(self, started: EngineContainer, before: Witness | None) -> None:
         """See that a container that just started has the folders that were allowed.
+
+        Parameters
+        ----------
+        before
+            What was seen before its start, for one that has ended by now.
 
         Raises
         ------
         Forbidden
-            One was swapped between the look at it and the start; the container is killed.
+            One was swapped between the look at it and the start, or that can't be ruled out; the
+            container is killed.
         """
         folders = [mount for mount in started.mounts if mount.kind == "bind"]
         # What the plain docker command made is its maker's affair, links in its paths included.
         if not folders or not self._driver.local or HOME not in started.labels:
             return
         pid = started.detail.pid if started.detail else 0
-        target = await self._look(mounted_elsewhere, folders, pid)
+        known = self._registry.by_engine.get(started.id)
+        owner = await self._people.account(known.owner) if known else None
+        trusted = owner is not None and owner.is_admin
+        compare = partial(mounted_elsewhere, before=before, trusted=trusted)
+        target = await self._look(compare, folders, pid)
         if target is not None:
             with suppress(PlatformError):
                 await self._driver.kill(started.id)
+            _log.warning(
+                "The container %s was ended: its folder for %s may have been swapped",
+                started.name,
+                target,
+            )
             raise Forbidden(
-                f"The folder for {target} was replaced while the container started; it was killed."
+                f"The folder for {target} was replaced while the container started, or that can't "
+                "be ruled out; it was killed. Try again while nothing beside the folder changes."
             )
 
     async def _undo(self, cid: int, engine_id: str) -> None:

@@ -22,6 +22,7 @@ from .keeper import Keeper
 from .known import port_taken
 from .maker import Maker
 from .marks import HOME
+from .mounted import Witness
 from .references import engine_name
 from .registry import Registry
 from .replies import Removed
@@ -172,17 +173,17 @@ class ContainerManager:
         if found.engine.status == "paused":
             await self._driver.unpause(found.id)
             return Change(self._access.seen(await self._driver.inspect(found.id)), changed=True)
-        await self._access.recheck(found)
-        return await self._access.acted(self._started(found))
+        before = await self._access.recheck(found)
+        return await self._access.acted(self._started(found, before))
 
-    async def _started(self, found: Container) -> Change[Container]:
+    async def _started(self, found: Container, before: Witness | None) -> Change[Container]:
         began, at = time.monotonic(), utcnow()
         try:
             changed = await self._driver.start(found.id)
         except Conflict as error:
             raise (port_taken(error.name) if error.kind == "port" else error) from None
         now = await self._driver.inspect(found.id)
-        await self._maker.verify(now)
+        await self._maker.verify(now, before)
         seconds = round(time.monotonic() - began, 4)
         self._access.directory.timelines[found.id] = [
             {"step": "start", "at": views.moment(at), "seconds": seconds}
@@ -221,12 +222,16 @@ class ContainerManager:
             As `start`.
         """
         found = await self._access.fresh(caller, ref)
-        await self._access.recheck(found)
+        # Nothing is stopped that could not be started again.
+        before = await self._access.recheck(found)
 
         async def act() -> Change[Container]:
+            seen = before
             if found.engine.running:
                 await self._driver.stop(found.id, self._patience(query, body))
-            return Change((await self._started(found)).value, changed=True)
+                # Which took as long as the container liked.
+                seen = await self._access.recheck(found)
+            return Change((await self._started(found, seen)).value, changed=True)
 
         return await self._access.acted(act())
 

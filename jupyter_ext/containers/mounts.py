@@ -2,16 +2,17 @@
 
 A container's root writes as root to a folder of the host, so a user's container with one runs as
 that folder's owner. The path that the engine is given has no symbolic link left in it; it is looked
-at again at each start, and what was really mounted is compared afterwards (`mounted_elsewhere`),
-since a link can be swapped in between.
+at again at each start, and what was really mounted is compared afterwards
+(`mounted.mounted_elsewhere`), since a link can be swapped in between.
 """
 
 from __future__ import annotations
 
 import os
 import posixpath
+import pwd
 import stat
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -183,8 +184,15 @@ class MountPolicy:
         )
 
     def _user(self, mounts: Sequence[EngineMount]) -> str:
-        """``uid:gid`` of the folders, which must agree."""
-        owners: dict[str, str] = {}
+        """``uid:gid`` to run as.
+
+        The folders' owner must be one. Their group counts where they agree on it, unless it is
+        root's, which a folder keeps that root made and gave away. Otherwise it is the owner's own
+        first group: a group of one folder would open to the container what is the group's in the
+        others, and which one comes first must not matter.
+        """
+        owners: dict[int, str] = {}
+        groups: dict[int, str] = {}
         for mount in mounts:
             found = os.stat(mount.source)  # noqa: PTH116 - as above
             if found.st_uid == 0:
@@ -192,74 +200,33 @@ class MountPolicy:
                     f"{mount.source} belongs to root, and a container would write to it as root. "
                     "Ask the administrator to give the folder to you (chown)."
                 )
-            owners[f"{found.st_uid}:{found.st_gid}"] = mount.source
-        if len({owner.split(":")[0] for owner in owners}) > 1:
+            owners[found.st_uid] = groups[found.st_gid] = mount.source
+        if len(owners) > 1:
             folders = ", ".join(sorted(owners.values()))
             raise Forbidden(f"{folders} belong to different users; one container runs as one.")
-        return next(iter(owners))
-
-
-def mounted_elsewhere(mounts: Sequence[EngineMount], pid: int) -> str | None:
-    """The first target that shows another folder than was allowed, None where all is well.
-
-    Compares the kernel's own tables of mounts, which name the folder that a mount really shows. An
-    image may have a link where a folder is mounted, so that it is mounted behind it: then a mount
-    that no other target accounts for must show the folder. A process that has ended shows nothing:
-    its folders are then looked at by the path alone.
-    """
-    try:
-        inside = _mount_table(f"/proc/{pid}/mountinfo") if pid > 0 else {}
-        outside = _mount_table("/proc/self/mountinfo")
-    except OSError:
-        inside, outside = {}, {}
-    binds = [mount for mount in mounts if mount.kind == "bind"]
-    targets = {mount.target for mount in binds}
-    elsewhere = [shown for point, shown in inside.items() if point not in targets]
-    for mount in binds:
-        if os.path.realpath(mount.source) != mount.source:
-            return mount.target
-        if not inside or not outside:
-            continue
-        allowed = _root_of(mount.source, outside)
-        if mount.target in inside:
-            if inside[mount.target] != allowed:
-                return mount.target
-        elif allowed in elsewhere:
-            elsewhere.remove(allowed)
-        else:
-            return mount.target
-    return None
-
-
-def _mount_table(path: str) -> dict[str, tuple[str, str]]:
-    """Device and root by mount point; the last mount on a point is the one that is seen."""
-    table: dict[str, tuple[str, str]] = {}
-    with open(path, encoding="utf-8", errors="surrogateescape") as lines:  # noqa: PTH123
-        for line in lines:
-            words = line.split(" ", 5)
-            table[_unescaped(words[4])] = (words[2], _unescaped(words[3]))
-    return table
-
-
-def _root_of(path: str, table: Mapping[str, tuple[str, str]]) -> tuple[str, str]:
-    """Device of a path, and the path within it."""
-    point = path
-    while point not in table and point != "/":
-        point = posixpath.dirname(point)
-    device, root = table.get(point, ("", "/"))
-    inner = posixpath.relpath(path, point)
-    return device, root if inner == "." else posixpath.join(root, inner)
-
-
-def _unescaped(text: str) -> str:
-    """The kernel writes blanks and backslashes as three octal digits."""
-    for code, char in (("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\134", "\\")):
-        text = text.replace(code, char)
-    return text
+        (uid,) = owners
+        if len(groups) == 1 and 0 not in groups:
+            return f"{uid}:{next(iter(groups))}"
+        gid = _first_group(uid)
+        if gid is None:
+            folders = ", ".join(f"{groups[gid]} to {gid}" for gid in sorted(groups))
+            raise Forbidden(
+                "A container runs as one group, which must not be root's, and the folders belong "
+                f"to these: {folders}. Give them to one group (chgrp)."
+            )
+        return f"{uid}:{gid}"
 
 
 def _below(path: str, root: str) -> bool:
     return path == root or path.startswith(root.rstrip("/") + "/")
+
+
+def _first_group(uid: int) -> int | None:
+    """The group that a user of the host begins with; None where that is root's or unknown."""
+    try:
+        return pwd.getpwuid(uid).pw_gid or None
+    except KeyError:
+        return None
 
 
 def _source_problem(path: str) -> str | None:

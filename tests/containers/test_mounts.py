@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
+import pwd
+import threading
 from pathlib import Path
 
 import pytest
 
 from jupyter_ext.accounts.schemas import Account
 from jupyter_ext.containers.engine_types import EngineMount
-from jupyter_ext.containers.mounts import Grant, MountPolicy, mounted_elsewhere
+from jupyter_ext.containers.mounted import Witness, mounted_elsewhere
+from jupyter_ext.containers.mounts import Grant, MountPolicy
 from jupyter_ext.containers.schemas import Volume
 from jupyter_ext.errors import Forbidden, InvalidRequest
 
@@ -107,6 +110,37 @@ def test_roots_that_are_configured(root: Path, tmp_path: Path) -> None:
 def test_what_is_never_a_users(root: Path, path: str) -> None:
     with pytest.raises(Forbidden):
         grant(MountPolicy(root, ["/"]), ALICE, path)
+
+
+@needs_root
+def test_folders_of_one_user_and_several_groups(policy: MountPolicy, root: Path) -> None:
+    mine, shared = root / "alice" / "data", root / "alice" / "shared"
+    shared.mkdir()
+    os.chown(shared, UID, UID + 9)
+    for paths in ((mine, shared), (shared, mine)):
+        with pytest.raises(Forbidden, match=f"shared to {UID + 9}"):
+            grant(policy, ALICE, *paths)
+    # Whom the host knows has a group of their own, whichever folder comes first.
+    known = next(user for user in pwd.getpwall() if user.pw_uid and user.pw_gid)
+    for path, gid in ((mine, UID + 1), (shared, UID + 9)):
+        os.chown(path, known.pw_uid, gid)
+    for paths in ((mine, shared), (shared, mine)):
+        given = grant(policy, ALICE, *paths)
+        assert given.user == f"{known.pw_uid}:{known.pw_gid}"
+        policy.check(ALICE, given.mounts, given.user)
+
+
+@needs_root
+def test_a_folder_that_root_gave_away_makes_nobody_of_roots_group(
+    policy: MountPolicy, root: Path
+) -> None:
+    folder = root / "alice" / "data"
+    os.chown(folder, UID, 0)
+    with pytest.raises(Forbidden, match="chgrp"):
+        grant(policy, ALICE, folder)
+    known = next(user for user in pwd.getpwall() if user.pw_uid and user.pw_gid)
+    os.chown(folder, known.pw_uid, 0)
+    assert grant(policy, ALICE, folder).user == f"{known.pw_uid}:{known.pw_gid}"
 
 
 @needs_root
@@ -229,6 +263,64 @@ def test_what_the_kernel_shows_is_compared(tmp_path: Path) -> None:
     link.symlink_to("/etc")
     assert mounted_elsewhere([EngineMount(str(link), "/m")], 0) == "/m"
     assert mounted_elsewhere([EngineMount("volume", "/m", kind="volume")], 0) is None
+
+
+def test_what_ended_at_once_is_believed_only_with_proof(tmp_path: Path) -> None:
+    folder = tmp_path / "alice" / "data"
+    folder.mkdir(parents=True)
+    mounts = [EngineMount(str(folder), "/m")]
+    # Nobody's folder but root's would count less; whoever runs the tests may be root.
+    folder.parent.chmod(0o777)
+    before = Witness.of(mounts)
+    assert before is not None
+    (folder / "made inside").touch()
+    assert mounted_elsewhere(mounts, 0, before=before, trusted=False) is None
+    # What nobody looked at before is not believed.
+    assert mounted_elsewhere(mounts, 0, before=None, trusted=False) == "/m"
+    # Swapped and put back: the path is the same, and yet it shows.
+    folder.rename(tmp_path / "away")
+    folder.symlink_to("/etc")
+    folder.unlink()
+    (tmp_path / "away").rename(folder)
+    assert mounted_elsewhere(mounts, 0, trusted=True) is None
+    assert mounted_elsewhere(mounts, 0, before=before, trusted=False) == "/m"
+
+
+def test_a_swap_within_one_tick_of_the_clock_shows(tmp_path: Path) -> None:
+    tmp_path.chmod(0o777)
+    folder = tmp_path / "data"
+    for _ in range(20):
+        folder.mkdir()
+        mounts = [EngineMount(str(folder), "/m")]
+        before = Witness.of(mounts)
+        assert before is not None
+        folder.rename(tmp_path / "away")
+        (tmp_path / "away").rename(folder)
+        assert not before.holds(mounts)
+        folder.rmdir()
+
+
+def test_a_way_that_is_a_link_or_never_rests_is_not_believed(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "data")
+    assert Witness.of([EngineMount(str(tmp_path / "link"), "/m")]) is None
+    assert Witness.of([EngineMount(str(tmp_path / "link" / "x"), "/m")]) is None
+    assert Witness.of([EngineMount(str(tmp_path / "nothing"), "/m")]) is None
+    tmp_path.chmod(0o777)
+    stop = threading.Event()
+
+    def touch() -> None:
+        while not stop.wait(0.002):
+            (tmp_path / "touched").touch()
+            (tmp_path / "touched").unlink()
+
+    restless = threading.Thread(target=touch)
+    restless.start()
+    try:
+        assert Witness.of([EngineMount(str(tmp_path / "data"), "/m")]) is None
+    finally:
+        stop.set()
+        restless.join()
 
 
 def test_a_link_in_the_image_hides_no_folder(tmp_path: Path) -> None:

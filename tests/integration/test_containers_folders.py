@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import re
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from jupyter_ext.containers.engine_types import EngineMount
-from jupyter_ext.containers.mounts import mounted_elsewhere
+from jupyter_ext.containers.mounted import mounted_elsewhere
 
 from ..engines.dockerd import Dockerd
 from ..engines.jupyter import JupyterServer
@@ -74,6 +76,28 @@ def test_a_folder_that_was_swapped_is_not_mounted(
         alice("POST", f"/containers/work/{action}", 403)
     assert inspect(docker_engine, made["id"])["State"]["Status"] == "exited"
     data.unlink()
+
+
+def test_a_folder_that_is_swapped_while_its_container_stops(
+    alice: User, docker_engine: Dockerd, folder: Path
+) -> None:
+    data = folder / "stubborn"
+    data.mkdir()
+    os.chown(data, UID, GID)
+    volumes = [{"host_path": str(data), "container_path": "/data"}]
+    command = "sh -c 'trap : TERM; while :; do sleep 0.2; done'"
+    made = alice.run("work", command, volumes=volumes)
+    before = inspect(docker_engine, made["id"])["State"]
+    with ThreadPoolExecutor() as threads:
+        asked = threads.submit(alice, "POST", "/containers/work/restart", 403, json={"timeout": 3})
+        time.sleep(1)
+        data.rmdir()
+        data.symlink_to("/etc")
+        asked.result()
+    after = inspect(docker_engine, made["id"])["State"]
+    data.unlink()
+    assert after["Status"] == "exited"
+    assert after["StartedAt"] == before["StartedAt"]
 
 
 def test_what_was_really_mounted_is_seen(alice: User, docker_engine: Dockerd, folder: Path) -> None:
