@@ -19,8 +19,11 @@ from websockets.sync.client import connect
 
 from jupyter_ext.client import Client
 
+from ..conftest import MakeServer
+from ..engines.dockerd import Dockerd
 from ..engines.jupyter import JupyterServer
 from ..engines.scratch import wait_until
+from ..engines.stores import PostgresStore
 
 pytestmark = pytest.mark.docker
 
@@ -92,15 +95,20 @@ def box(running_server: JupyterServer) -> Iterator[str]:
         client.containers.delete(made.id, force=True)
 
 
-def test_output_comes_as_it_is_printed_and_keeps_its_stream(kernel: Kernel, box: str) -> None:
-    ident = kernel.begin(f"%%container {box}\necho one\nsleep 2\necho two >&2\n")
-    came: dict[str, float] = {}
-    for message in kernel.messages(ident):
-        if message["msg_type"] == "stream":
-            came[message["content"]["text"]] = time.monotonic()
-            stream = message["content"]["name"]
-            assert stream == ("stdout" if message["content"]["text"] == "one\n" else "stderr")
-    assert came["two\n"] - came["one\n"] > 1
+def test_output_comes_as_it_is_printed_and_keeps_its_stream(
+    kernel: Kernel, box: str, running_server: JupyterServer
+) -> None:
+    wait = "while [ ! -e /go ]; do sleep 0.1; done"
+    ident = kernel.begin(f"%%container {box}\necho one\n{wait}\necho two >&2\n")
+    came: list[tuple[str, str]] = []
+    with Client(running_server.url, running_server.key("kernel")) as client:
+        for message in kernel.messages(ident):
+            if message["msg_type"] == "stream":
+                came.append((message["content"]["name"], message["content"]["text"]))
+                # It goes on only when its first line was seen.
+                with client.containers.exec(box, ["touch", "/go"]) as run:
+                    assert list(run) == []
+    assert came == [("stdout", "one\n"), ("stderr", "two\n")]
 
 
 def test_a_failing_cell_fails_in_one_line(kernel: Kernel, box: str) -> None:
@@ -237,7 +245,20 @@ def _run(client: NotebookClient, environ: dict[str, str]) -> list[Any]:
 
 
 def test_the_worked_example(running_server: JupyterServer) -> None:
-    cells = _run(_notebook(running_server), running_server.environ)
+    _work_through(running_server)
+
+
+@pytest.mark.postgres
+def test_the_worked_example_with_the_state_in_postgres(
+    postgres_store: PostgresStore, make_server: MakeServer, docker_engine: Dockerd
+) -> None:
+    server = make_server(docker_host=docker_engine.url, config=postgres_store.config)
+    _work_through(server)
+    assert not (server.home / "store.db").exists()
+
+
+def _work_through(server: JupyterServer) -> None:
+    cells = _run(_notebook(server), server.environ)
     outputs = "\n".join(json.dumps(cell.outputs) for cell in cells)
     for said in (
         "notebook-example is running",
@@ -248,7 +269,7 @@ def test_the_worked_example(running_server: JupyterServer) -> None:
         "Deleted notebook-example.",
     ):
         assert said in outputs
-    with Client(running_server.url, running_server.key("kernel")) as client:
+    with Client(server.url, server.key("kernel")) as client:
         assert "notebook-example" not in [c.name for c in client.containers.list()]
 
 
