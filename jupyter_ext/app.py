@@ -8,7 +8,7 @@ import logging
 import os
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from jupyter_core.paths import jupyter_data_dir
 from jupyter_server.extension.application import ExtensionApp
@@ -150,6 +150,28 @@ class JupyterExt(ExtensionApp):
         except ValueError as error:
             raise TraitError(f"JupyterExt.allowed_addresses: {error}.") from None
         return allowed
+
+    @validate("rate_limits")
+    def _possible_limits(self, proposal: Bunch) -> dict[str, Any]:
+        # Imported by whoever configures them only: a server that forwards counts nothing.
+        from .api.dialects import DIALECTS
+        from .api.limits import merged_limits
+
+        limits: dict[str, Any] = proposal["value"]
+        try:
+            merged_limits(limits, DIALECTS)
+        except ValueError as error:
+            raise TraitError(f"JupyterExt.{error}.") from None
+        return limits
+
+    @validate("rate_limit_storage")
+    def _possible_storage(self, proposal: Bunch) -> str:
+        from .api.limits import checked_storage
+
+        try:
+            return checked_storage(proposal["value"])
+        except ValueError as error:
+            raise TraitError(f"JupyterExt.{error}.") from None
 
     # -- what Jupyter calls ------------------------------------------------------------------------
 

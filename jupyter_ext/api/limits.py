@@ -87,15 +87,8 @@ class RateLimiter:
         storage: str,
         dialects: Sequence[Dialect],
     ) -> None:
-        if not storage.startswith(("memory:", "redis")):
-            raise ValueError(f"rate_limit_storage: {storage!r} is neither memory:// nor redis://…")
-        if unknown := set(configured) - {dialect.name for dialect in dialects}:
-            raise ValueError(f"rate_limits: no dialect is called {sorted(unknown)[0]!r}")
-        self._address = storage
-        self._limits = {
-            dialect.name: _merged(dialect.name, dialect.limit, configured.get(dialect.name, {}))
-            for dialect in dialects
-        }
+        self._address = checked_storage(storage)
+        self._limits = merged_limits(configured, dialects)
         self._starting: asyncio.Future[None] | None = None
         self._local: MovingWindowRateLimiter | None = None
         self._shared: MovingWindowRateLimiter | None = None
@@ -205,12 +198,48 @@ class RateLimiter:
         return MovingWindowRateLimiter(storage)
 
 
-def _merged(name: str, documented: RateLimit, configured: Mapping[str, Any]) -> RateLimit:
+def checked_storage(address: str) -> str:
+    """Return an address that requests can be counted at.
+
+    Raises
+    ------
+    ValueError
+        It is none; the text names the trait.
+    """
+    if not address.startswith(("memory:", "redis")):
+        raise ValueError(f"rate_limit_storage: {address!r} is neither memory:// nor redis://…")
+    return address
+
+
+def merged_limits(
+    configured: Mapping[str, Any], dialects: Sequence[Dialect]
+) -> dict[str, RateLimit]:
+    """Return the limit of each dialect: what is configured over what is documented.
+
+    Raises
+    ------
+    ValueError
+        The configuration can't be meant so; the text names the trait, the dialect and the part.
+    """
+    names = [dialect.name for dialect in dialects]
+    if unknown := set(configured) - set(names):
+        raise ValueError(
+            f"rate_limits: no dialect is called {min(map(str, unknown))!r}, only {', '.join(names)}"
+        )
+    return {
+        dialect.name: _merged(dialect.name, dialect.limit, configured.get(dialect.name, {}))
+        for dialect in dialects
+    }
+
+
+def _merged(name: str, documented: RateLimit, configured: Any) -> RateLimit:
+    if not isinstance(configured, Mapping):
+        raise ValueError(f"rate_limits: {name} can't be {configured!r}, only a dictionary")
     known = {field.name: getattr(documented, field.name) for field in fields(RateLimit)}
     for part, value in configured.items():
         if part not in known:
             raise ValueError(f"rate_limits: {name} has no {part!r}, only {', '.join(known)}")
-        number = isinstance(value, int) and value >= (1 if part == "seconds" else 0)
+        number = type(value) is int and value >= (1 if part == "seconds" else 0)
         if not (isinstance(value, bool) if part == "by_address" else number):
             raise ValueError(f"rate_limits: {part} of {name} can't be {value!r}")
     return RateLimit(**{**known, **configured})
