@@ -298,7 +298,7 @@ def test_watching_is_not_activity(edge, admin):
 
         def last() -> str:
             status = seen.get("api/status", params={"no_track_activity": 1})
-            return status.json()["last_activity"]
+            return str(status.json()["last_activity"])
 
         before = last()
         assert admin.get("status").is_success

@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import time
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -25,7 +26,7 @@ SHAPES = {
 }
 
 
-def dialect_of(body: dict) -> str:
+def dialect_of(body: dict[str, Any]) -> str:
     if body.get("success") is False:
         return "voidvm"
     if body.get("status") == -1:

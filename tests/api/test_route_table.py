@@ -84,9 +84,9 @@ def test_every_route_has_a_summary_and_says_who_may():
     for route in ROUTES:
         assert route.summary, label(route)
         assert route.public or route.permission or route.path in OPEN_TO_EVERY_ACCOUNT, label(route)
-    for route in SOCKETS:
-        assert route.summary
-        assert route.permission
+    for socket in SOCKETS:
+        assert socket.summary
+        assert socket.permission
 
 
 OPEN_TO_EVERY_ACCOUNT = {"/api/v1/status", "/api/v1/system", "/api/v1/metrics/resources"}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from contextlib import ExitStack, contextmanager
 
 import httpx
@@ -37,6 +36,12 @@ def answer(opened, ident="1"):
         frame = json.loads(opened.recv(timeout=10))
         if frame.get("id") == ident:
             return frame
+
+
+def close_of(closed):
+    """Return the code and the reason with which the server closed a socket."""
+    assert closed.value.rcvd is not None
+    return closed.value.rcvd.code, closed.value.rcvd.reason
 
 
 def key(server):
@@ -99,7 +104,7 @@ def test_the_eleventh_socket_of_a_key_is_refused_with_a_reason(edge):
             late.send(json.dumps({"type": "auth", "data": {"token": headers["X-API-Key"]}}))
             with pytest.raises(ConnectionClosed) as closed:
                 late.recv(timeout=10)
-            assert closed.value.rcvd.code == 4429
+            assert close_of(closed)[0] == 4429
         opened[0].close()
         scratch.wait_until(lambda: opens(edge, headers), "the place of the closed one")
 
@@ -119,8 +124,9 @@ def test_a_revoked_key_ends_its_sockets(edge, admin):
         admin.delete(f"api-keys/{made['id']}")
         with pytest.raises(ConnectionClosed) as closed:
             opened.recv(timeout=10)
-        assert closed.value.rcvd.code == 4401
-        assert "revoked" in closed.value.rcvd.reason
+        code, reason = close_of(closed)
+        assert code == 4401
+        assert "revoked" in reason
 
 
 @pytest.mark.parametrize(
@@ -221,13 +227,12 @@ def test_a_server_that_stops_says_good_bye(make_server):
         lines = stream.iter_lines()
         assert next(lines) == ": welcome"
         ask(opened, "subscribe", {"topic": "operations"})
-        began = time.monotonic()
         server.stop()
-        assert time.monotonic() - began < 10
+        # It ended by itself: whoever does not is killed.
         assert server.process.returncode == 0, server.log
         with pytest.raises(ConnectionClosed) as closed:
             while True:
                 opened.recv(timeout=10)
-        assert closed.value.rcvd.code == 1001
+        assert close_of(closed)[0] == 1001
         # It ends as a whole reply does; one that was broken off would raise.
         assert not [line for line in lines if line]

@@ -12,6 +12,7 @@ from pathlib import Path
 import httpx
 import pytest
 from websockets.sync.client import connect
+from websockets.typing import Origin
 
 from ..api.conftest import UNLIMITED, browser, user_key
 from ..api.test_event_stream import Stream
@@ -191,7 +192,7 @@ def test_a_socket_of_a_foreign_origin_is_refused(pair):
         connect(
             where,
             additional_headers={"Cookie": cookie},
-            origin="http://evil.example",
+            origin=Origin("http://evil.example"),
             proxy=None,
         ),
     ):
