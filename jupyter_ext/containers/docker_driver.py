@@ -28,14 +28,12 @@ from .engine_types import (
     ContainerUpdate,
     EngineContainer,
     EngineEvent,
-    EngineImage,
     EngineInfo,
     FileChanges,
-    PullProgress,
-    RegistryLogin,
     Sample,
     Stream,
 )
+from .image_types import EngineImage, PullProgress, RegistryLogin
 
 if TYPE_CHECKING:
     from .docker_client import EngineClient

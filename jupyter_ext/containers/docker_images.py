@@ -13,7 +13,7 @@ from ..errors import Forbidden, NotFound, PlatformError, Unavailable
 from .docker_link import EngineLink
 from .docker_logs import require_end
 from .docker_parse import inspected_image, listed_image
-from .engine_types import EngineImage, LayerProgress, PullProgress, RegistryLogin
+from .image_types import EngineImage, LayerProgress, PullProgress, RegistryLogin
 
 #: Seconds between two reports of a pull's progress.
 REPORT_EVERY = 0.1

@@ -5,13 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
-from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
 from urllib.parse import quote, urlencode
 
-from ..errors import PlatformError, QuotaExceeded, Unavailable
+from ..errors import PlatformError, Unavailable
 from .breaker import Breaker
 from .chores import Chores
 from .docker_address import EngineAddress
@@ -19,6 +18,7 @@ from .docker_errors import EngineFault, translate, unavailable
 from .docker_http import EngineStream, open_stream
 from .docker_sockets import make_dialer
 from .engine import EngineThreads
+from .slots import StreamSlots
 
 if TYPE_CHECKING:
     from .docker_client import EngineClient
@@ -80,8 +80,7 @@ class EngineLink:
         self._followers = lane("mirror", actors)
         self._lanes = (self._readers, self._actors, self._waiters, self._followers)
         self.engine_time: float | None = None
-        self._streams_per_user = streams_per_user
-        self._streams: Counter[str] = Counter()
+        self.slot = StreamSlots(streams_per_user)
         self.chores = Chores(address.url, self.breaker)
 
     # -- what it knows
@@ -100,7 +99,7 @@ class EngineLink:
     @property
     def streams(self) -> int:
         """How many streams of users are open."""
-        return self._streams.total()
+        return self.slot.open
 
     # -- calls
 
@@ -247,25 +246,6 @@ class EngineLink:
         finally:
             if not opening.done():
                 opening.cancel()
-
-    @contextlib.contextmanager
-    def slot(self, user: str) -> Iterator[None]:
-        """Count a stream of a user's while it is open; ``""`` is ourselves.
-
-        Raises
-        ------
-        QuotaExceeded
-            The user has as many as they may have.
-        """
-        if user and self._streams[user] >= self._streams_per_user:
-            raise QuotaExceeded("open streams", self._streams_per_user, self._streams[user])
-        self._streams[user] += bool(user)
-        try:
-            yield
-        finally:
-            self._streams[user] -= bool(user)
-            if self._streams[user] <= 0:
-                del self._streams[user]
 
     # -- signs of life
 

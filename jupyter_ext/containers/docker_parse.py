@@ -10,12 +10,12 @@ from .engine_types import (
     ContainerDetail,
     EngineContainer,
     EngineEvent,
-    EngineImage,
     EngineInfo,
     EngineMount,
     EngineNetwork,
     EnginePort,
 )
+from .image_types import EngineImage
 
 Json = Mapping[str, Any]
 

@@ -133,28 +133,6 @@ class EngineContainer:
 
 
 @dataclass(frozen=True, slots=True)
-class EngineImage:
-    """An image as the engine sees it; from `architecture` on only an inspect fills it."""
-
-    id: str
-    tags: tuple[str, ...]
-    digests: tuple[str, ...]
-    size: int
-    created_at: datetime
-    labels: Mapping[str, str] = field(default_factory=dict)
-    parent: str = ""
-    containers: int | None = None
-    architecture: str = ""
-    os: str = ""
-    command: tuple[str, ...] = ()
-    entrypoint: tuple[str, ...] = ()
-    environment: Mapping[str, str] = field(default_factory=dict)
-    exposed: tuple[str, ...] = ()
-    user: str = ""
-    working_dir: str = ""
-
-
-@dataclass(frozen=True, slots=True)
 class ContainerSpec:
     """A container to be made.
 
@@ -240,33 +218,6 @@ class EngineEvent:
 
 
 @dataclass(frozen=True, slots=True)
-class LayerProgress:
-    """How far a layer of an image has come; `total` 0 while the engine has not said it."""
-
-    id: str
-    status: str
-    current: int = 0
-    total: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class PullProgress:
-    """How far a pull has come.
-
-    Parameters
-    ----------
-    fraction
-        0 to 1, None while no layer has a size.
-    message
-        The engine's last sentence that is not about a layer.
-    """
-
-    layers: tuple[LayerProgress, ...]
-    fraction: float | None
-    message: str = ""
-
-
-@dataclass(frozen=True, slots=True)
 class Sample:
     """What a container used at a moment; counters count from its start.
 
@@ -329,14 +280,6 @@ class EngineInfo:
     rootless: bool
     user_namespaces: bool
     warnings: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class RegistryLogin:
-    """A person's login at a registry, for one pull; never kept by the driver, never shown."""
-
-    username: str
-    password: str = field(repr=False)
 
 
 class ExecSession(Protocol):

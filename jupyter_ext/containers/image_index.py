@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping
 
 from ..accounts.schemas import Account
 from ..errors import InvalidRequest, NotFound
-from .engine_types import EngineImage
 from .image_registry import ImageRegistry
+from .image_types import EngineImage
 from .people import People
 from .references import ImageReference, looks_like_id, parse_reference
 from .views import Image

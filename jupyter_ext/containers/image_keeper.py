@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import PlatformError
 from . import views
-from .engine_types import EngineImage
 from .image_index import ImageIndex
 from .image_registry import SIGNAL, ImageRegistry, KnownImage, Origin
+from .image_types import EngineImage
 from .people import People
 from .references import PRIVATE_NAMESPACE
 from .tasks import end_soon

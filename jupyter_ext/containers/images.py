@@ -12,10 +12,10 @@ from ..errors import Conflict, Forbidden, NotFound
 from ..operations.running import Progress, Running
 from . import views
 from .defaults import ContainerDefaults
-from .engine_types import EngineImage, PullProgress
 from .image_index import missing, parsed, title
 from .image_keeper import ImageKeeper
 from .image_registry import KnownImage
+from .image_types import EngineImage, PullProgress
 from .pulls import Pulls
 from .references import DEFAULT_REGISTRY, ImageReference, parse_reference
 from .replies import Removed

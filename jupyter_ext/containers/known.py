@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -41,6 +41,16 @@ class Stray:
     created_at: datetime
     ports: Mapping[str, int | None]
     cid: int | None = None
+
+
+def free_name(name: str, owner: str, names: Collection[tuple[str, str]]) -> str:
+    """The name, with a number behind it where its owner has it already."""
+    if (owner, name) not in names:
+        return name
+    number = 2
+    while (owner, f"{name}-{number}") in names:
+        number += 1
+    return f"{name}-{number}"
 
 
 def name_taken(name: str) -> Conflict:

@@ -9,21 +9,18 @@ from typing import TYPE_CHECKING, Any
 
 from ..accounts.schemas import Account
 from ..api.route import Change, Page
-from ..errors import Conflict, InvalidRequest, NotFound, Unavailable
+from ..errors import Conflict, NotFound, Unavailable
 from ..operations.running import Running
 from ..store import utcnow
 from . import views
-from .access import Access, has_folders
+from .access import Access
+from .changing import Changing
 from .creation import Creation
 from .defaults import ContainerDefaults
-from .engine_types import ContainerUpdate
-from .fields import MEGABYTE
 from .keeper import Keeper
 from .known import port_taken
 from .maker import Maker
-from .marks import HOME
 from .mounted import Witness
-from .references import engine_name
 from .registry import Registry
 from .replies import Removed
 from .schemas import (
@@ -58,6 +55,7 @@ class ContainerManager:
     ) -> None:
         self._access = access
         self._creation = creation
+        self._changing = Changing(access, registry, driver, mirror)
         self._registry = registry
         self._keeper = keeper
         self._maker = maker
@@ -251,38 +249,7 @@ class ContainerManager:
         Conflict
             The name is taken.
         """
-        found = await self._access.fresh(caller, ref)
-        await self._access.check_limits(body.cpu, body.mem)
-        if body.restart_policy not in (None, "no") and has_folders(found.engine):
-            owner = await self._access.owner(found)
-            if not owner.is_admin:
-                raise InvalidRequest(
-                    fields={"restart_policy": "must be no for a container with host folders"}
-                )
-        return await self._access.acted(self._updated(found, body))
-
-    async def _updated(self, found: Container, body: ContainerChange) -> Container:
-        if body.cpu is not None or body.mem is not None or body.restart_policy is not None:
-            info = await self._access.engine_info()
-            change = ContainerUpdate(
-                # The engine takes no "no limit" for a container that has one: all there is, then.
-                cpu=(body.cpu or float(info.cpus)) if body.cpu is not None else None,
-                memory=(body.mem * MEGABYTE or info.memory) if body.mem is not None else None,
-                restart_policy=body.restart_policy,
-            )
-            self._mirror.put(await self._driver.update(found.id, change))
-        if body.name is not None and body.name != found.name:
-            await self._rename(found, body.name)
-        return self._access.seen(await self._driver.inspect(found.id))
-
-    async def _rename(self, found: Container, name: str) -> None:
-        await self._registry.rename(found.cid, name)
-        ours = HOME in found.engine.labels
-        try:
-            await self._driver.rename(found.id, engine_name(found.owner, name) if ours else name)
-        except BaseException:
-            await self._registry.rename(found.cid, found.name)
-            raise
+        return await self._changing.update(caller, ref, body)
 
     async def delete(self, caller: Account, ref: str, query: DeleteQuery) -> Removed:
         """Delete a container: a running one is stopped first, killed or refused, as `force` says.

@@ -48,6 +48,29 @@ class PortPolicy:
                 fields={"ports": f"{names}: ports of the host begin at {self.lowest} here"}
             )
 
+    def choose(self, ports: Ports, taken: Collection[tuple[int, str]]) -> Ports:
+        """Pick a free port wherever any will do.
+
+        Parameters
+        ----------
+        taken
+            ``(port, protocol)`` of all that are claimed.
+
+        Raises
+        ------
+        Unavailable
+            There is none.
+        """
+        chosen: Ports = {}
+        for key, port in ports.items():
+            if port is None:
+                protocol = key.partition("/")[2]
+                numbers = {number for number, other in taken if other == protocol}
+                numbers |= {number for number in (*ports.values(), *chosen.values()) if number}
+                port = self.pick(protocol, numbers)
+            chosen[key] = port
+        return chosen
+
     def pick(self, protocol: str, taken: Collection[int]) -> int:
         """Find a port that nobody has.
 

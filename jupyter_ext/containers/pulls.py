@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from ..accounts.schemas import Account
 from ..errors import RateLimited
-from .engine_types import PullProgress
+from .image_types import PullProgress
 from .references import ImageReference
 
 RETRY_SECONDS = 10.0

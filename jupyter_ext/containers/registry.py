@@ -18,7 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from ..errors import Conflict
 from ..store import Store, utcnow
 from ..store.leases import ServerLease, ServerRecord
-from .known import Known, Stray, name_taken, port_taken
+from .known import Known, Stray, free_name, name_taken, port_taken
 from .ports import PortPolicy, Ports
 from .records import LOCAL_DEVICE, ContainerRecord, PortClaim
 
@@ -104,7 +104,7 @@ class Registry:
             The name or a port is taken.
         """
         for _ in range(ATTEMPTS):
-            chosen = self._choose(ports, policy)
+            chosen = policy.choose(ports, self.ports)
             try:
                 known = await self._claim(owner, name, image, chosen)
             except Conflict as conflict:
@@ -119,17 +119,6 @@ class Registry:
             self._put_ports(known.cid, chosen)
             return known, chosen
         raise Conflict("port", "any", "No free port could be taken; try again.")
-
-    def _choose(self, ports: Ports, policy: PortPolicy) -> Ports:
-        chosen: Ports = {}
-        for key, port in ports.items():
-            if port is None:
-                protocol = key.partition("/")[2]
-                taken = {number for number, other in self.ports if other == protocol}
-                taken |= {number for number in (*ports.values(), *chosen.values()) if number}
-                port = policy.pick(protocol, taken)
-            chosen[key] = port
-        return chosen
 
     async def _claim(self, owner: str, name: str, image: str, ports: Ports) -> Known:
         now = utcnow()
@@ -248,7 +237,7 @@ class Registry:
         taken = set(self.ports)
         async with self._changing() as session:
             for stray in strays:
-                name = _free_name(stray.name, stray.owner, names)
+                name = free_name(stray.name, stray.owner, names)
                 names.add((stray.owner, name))
                 record = ContainerRecord(
                     device=LOCAL_DEVICE,
@@ -314,12 +303,3 @@ async def _claim_port(session: AsyncSession, cid: int, key: str, port: int | Non
         await session.flush()
     except IntegrityError:
         raise port_taken(port) from None
-
-
-def _free_name(name: str, owner: str, names: Collection[tuple[str, str]]) -> str:
-    if (owner, name) not in names:
-        return name
-    number = 2
-    while (owner, f"{name}-{number}") in names:
-        number += 1
-    return f"{name}-{number}"

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from .engine_types import ContainerDetail, EngineContainer, EngineImage, FileChange, Sample
+from .engine_types import ContainerDetail, EngineContainer, FileChange, Sample
 from .fields import MEGABYTE
+from .image_types import EngineImage
 from .replies import ChangedFile, ContainerDetails, ContainerItem, ImageItem, Measure, Step
 
 

@@ -19,15 +19,13 @@ from jupyter_ext.containers.engine_types import (
     ContainerUpdate,
     EngineContainer,
     EngineEvent,
-    EngineImage,
     EngineInfo,
     EngineNetwork,
     FileChange,
     FileChanges,
-    LayerProgress,
-    PullProgress,
     Sample,
 )
+from jupyter_ext.containers.image_types import EngineImage, LayerProgress, PullProgress
 from jupyter_ext.errors import Conflict, NotFound, Unavailable
 
 DAY_ONE = datetime(2026, 1, 1, tzinfo=UTC)

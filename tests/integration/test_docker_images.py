@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from jupyter_ext.containers.docker_driver import DockerDriver
-from jupyter_ext.containers.engine_types import ContainerSpec, PullProgress, RegistryLogin
+from jupyter_ext.containers.engine_types import ContainerSpec
+from jupyter_ext.containers.image_types import PullProgress, RegistryLogin
 from jupyter_ext.errors import Conflict, Forbidden, InvalidRequest, NotFound, Unavailable
 
 from ..engines import images, require, scratch

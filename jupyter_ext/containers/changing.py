@@ -1,0 +1,67 @@
+"""How a container becomes another one: its name, its limits, its restart policy."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..accounts.schemas import Account
+from ..errors import InvalidRequest
+from .access import Access, has_folders
+from .engine_types import ContainerUpdate
+from .fields import MEGABYTE
+from .marks import HOME
+from .references import engine_name
+from .registry import Registry
+from .schemas import ContainerChange
+from .views import Container
+
+if TYPE_CHECKING:
+    from .docker_driver import DockerDriver
+    from .mirror import Mirror
+
+
+class Changing:
+    """Changes containers for callers."""
+
+    def __init__(
+        self, access: Access, registry: Registry, driver: DockerDriver, mirror: Mirror
+    ) -> None:
+        self._access = access
+        self._registry = registry
+        self._driver = driver
+        self._mirror = mirror
+
+    async def update(self, caller: Account, ref: str, body: ContainerChange) -> Container:
+        """Check, and change what the body names."""
+        found = await self._access.fresh(caller, ref)
+        await self._access.check_limits(body.cpu, body.mem)
+        if body.restart_policy not in (None, "no") and has_folders(found.engine):
+            owner = await self._access.owner(found)
+            if not owner.is_admin:
+                raise InvalidRequest(
+                    fields={"restart_policy": "must be no for a container with host folders"}
+                )
+        return await self._access.acted(self._updated(found, body))
+
+    async def _updated(self, found: Container, body: ContainerChange) -> Container:
+        if body.cpu is not None or body.mem is not None or body.restart_policy is not None:
+            info = await self._access.engine_info()
+            change = ContainerUpdate(
+                # The engine takes no "no limit" for a container that has one: all there is, then.
+                cpu=(body.cpu or float(info.cpus)) if body.cpu is not None else None,
+                memory=(body.mem * MEGABYTE or info.memory) if body.mem is not None else None,
+                restart_policy=body.restart_policy,
+            )
+            self._mirror.put(await self._driver.update(found.id, change))
+        if body.name is not None and body.name != found.name:
+            await self._rename(found, body.name)
+        return self._access.seen(await self._driver.inspect(found.id))
+
+    async def _rename(self, found: Container, name: str) -> None:
+        await self._registry.rename(found.cid, name)
+        ours = HOME in found.engine.labels
+        try:
+            await self._driver.rename(found.id, engine_name(found.owner, name) if ours else name)
+        except BaseException:
+            await self._registry.rename(found.cid, found.name)
+            raise
