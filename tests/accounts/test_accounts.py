@@ -31,6 +31,7 @@ from jupyter_ext.errors import (
 )
 from jupyter_ext.store import Store
 
+from ..engines.steps import until
 from ..engines.stores import QuickPasswords, Told
 from ..store.test_database import reopened
 
@@ -263,6 +264,28 @@ async def test_hashing_has_threads_of_its_own(monkeypatch: pytest.MonkeyPatch) -
     assert all(name.startswith("jupyter-ext-argon2") for name in threads)
     assert len(threads) <= 2
     assert asyncio.get_running_loop()._default_executor is None  # type: ignore[attr-defined]
+
+
+async def test_the_loop_runs_while_a_password_is_hashed(monkeypatch: pytest.MonkeyPatch) -> None:
+    begun, go = threading.Event(), threading.Event()
+    hash_ = PasswordHasher.hash
+
+    def held(hasher: PasswordHasher, password: str) -> str:
+        begun.set()
+        go.wait(30)
+        return hash_(hasher, password)
+
+    monkeypatch.setattr(PasswordHasher, "hash", held)
+    passwords = Passwords()
+    hashing = asyncio.ensure_future(passwords.hash("wonderland"))
+    await until(begun.is_set)
+    # Had the loop waited for it, it would have ended, and without having been let go.
+    for _ in range(10):
+        await asyncio.sleep(0)
+    assert not hashing.done()
+    go.set()
+    assert (await hashing).startswith("$argon2id$")
+    passwords.close()
 
 
 async def test_a_change_on_another_server_is_seen_within_a_second(

@@ -97,7 +97,7 @@ def reads_logs(lab: Lab) -> None:
     port = lab.row("web").get_by_role("link").get_attribute("href")
     assert port
     httpx.get(f"{port}/never-there", trust_env=False)
-    expect(log).to_contain_text("response:404", timeout=5000)
+    expect(log).to_contain_text("response:404")
 
     search = lab.page.get_by_label("Search in the output")
     search.fill("first")

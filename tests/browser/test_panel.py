@@ -49,11 +49,11 @@ def test_what_others_do_shows_at_once(
     lab = open_lab(lab_server)
 
     engine.docker("run", "--detach", "--name", "elsewhere", "busybox:latest", "sleep", "600")
-    lab.expect_status("elsewhere", "running", seconds=5)
+    lab.expect_status("elsewhere", "running")
     engine.docker("kill", "elsewhere")
-    lab.expect_status("elsewhere", "exited", seconds=5)
+    lab.expect_status("elsewhere", "exited")
     engine.docker("rm", "elsewhere")
-    expect(lab.row("elsewhere")).to_have_count(0, timeout=5000)
+    expect(lab.row("elsewhere")).to_have_count(0, timeout=20_000)
 
 
 @pytest.mark.registry
@@ -108,7 +108,7 @@ def test_eight_tabs_and_a_notebook_still_saves(
     first.page.keyboard.press("Control+s")
     notebook = lab_server.folder / "Untitled.ipynb"
     while "6 * 7" not in (notebook.read_text() if notebook.exists() else ""):
-        assert time.monotonic() - started < 5, "the notebook was not saved within 5 s"
+        assert time.monotonic() - started < 20, "the notebook was not saved"
         first.page.wait_for_timeout(50)
     # And all of them still follow what happens.
     engine.docker("kill", "talks")

@@ -14,6 +14,8 @@ from jupyter_ext.containers.breaker import Breaker
 from jupyter_ext.containers.engine import EngineThreads
 from jupyter_ext.errors import Unavailable
 
+from ..engines.steps import at_once, until
+
 
 class Line:
     """A resource whose calls wait until somebody cuts them off."""
@@ -71,13 +73,6 @@ def engine(jp_asyncio_loop: asyncio.AbstractEventLoop) -> Iterator[Engine]:
     jp_asyncio_loop.run_until_complete(engine.breaker.close())
 
 
-async def until(condition: object, seconds: float = 3) -> None:
-    end = time.monotonic() + seconds
-    while not condition():  # type: ignore[operator]
-        assert time.monotonic() < end
-        await asyncio.sleep(0.01)
-
-
 async def test_a_result_and_an_error_come_back(engine: Engine) -> None:
     assert await engine.threads.call(lambda line, n: n + 1, 1.0, 41) == 42
     with pytest.raises(KeyError):
@@ -100,25 +95,25 @@ async def test_no_more_threads_than_workers(engine: Engine) -> None:
 
 
 async def test_the_loop_runs_while_calls_wait(engine: Engine) -> None:
-    call = asyncio.ensure_future(engine.threads.call(lambda line: time.sleep(0.3), 1.0))
-    rounds = 0
-    while not call.done():
-        rounds += 1
+    go = threading.Event()
+    call = asyncio.ensure_future(engine.threads.call(lambda line: go.wait(30), 60.0))
+    for _ in range(10):
         await asyncio.sleep(0.01)
-    assert rounds > 10
+    # Had the loop waited for it, it would have ended, and without having been let go.
+    assert not call.done()
+    go.set()
+    assert await call
 
 
 async def test_an_engine_that_hangs_fails_all_calls_soon(engine: Engine) -> None:
     engine.alive = False
-    begun = time.monotonic()
     calls = [engine.threads.call(Line.hang, 60.0) for _ in range(8)]
     results = await asyncio.gather(*calls, return_exceptions=True)
+    # By the missing sign of life, which comes long before any deadline of theirs.
     assert all(isinstance(result, Unavailable) for result in results)
-    assert time.monotonic() - begun < 1
-    begun = time.monotonic()
+    assert all("does not answer" in str(result) for result in results), results
     with pytest.raises(Unavailable, match="does not answer"):
-        await engine.threads.call(Line.hang, 60.0)
-    assert time.monotonic() - begun < 0.05
+        at_once(engine.threads.call(Line.hang, 60.0))
 
 
 async def test_threads_that_hung_are_free_again(engine: Engine) -> None:
@@ -128,8 +123,8 @@ async def test_threads_that_hung_are_free_again(engine: Engine) -> None:
     engine.alive = True
     await until(lambda: not engine.breaker.open)
     # Both threads answer at once: none is stuck in the call that was given up.
-    gate = threading.Barrier(2, timeout=2)
-    await asyncio.gather(*(engine.threads.call(lambda line: gate.wait(), 5.0) for _ in range(2)))
+    gate = threading.Barrier(2, timeout=20)
+    await asyncio.gather(*(engine.threads.call(lambda line: gate.wait(), 30.0) for _ in range(2)))
     assert engine.threads.threads == 2
 
 
@@ -154,10 +149,8 @@ async def test_a_slow_call_goes_on_while_the_engine_is_alive(engine: Engine) -> 
 
 
 async def test_a_call_has_a_deadline_though_the_engine_is_alive(engine: Engine) -> None:
-    begun = time.monotonic()
     with pytest.raises(Unavailable, match="did not finish within 0.3 s"):
         await engine.threads.call(Line.hang, 0.3)
-    assert time.monotonic() - begun < 1
     assert not engine.breaker.open
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import socket
-import time
 from contextlib import closing
 from pathlib import Path
 
@@ -75,9 +74,9 @@ def test_from_a_registry_to_a_web_page_and_away(
     assert used["memory_usage"] > 0
     assert used["pids"] >= 1
     assert used["memory_limit"] > used["memory_usage"]
-    begun_at = time.monotonic()
     assert alice("POST", "/containers/site/stop")["status"] == "exited"
-    assert time.monotonic() - begun_at < 5
+    # Asked to end, and not killed (137) after a while.
+    assert inspect(docker_engine, made["id"])["State"]["ExitCode"] == 143
     assert alice("DELETE", "/containers/site") == {"id": made["id"]}
     assert left(docker_engine) == ""
     assert alice("DELETE", f"/images/{name.replace('/', '%2F')}")["id"] == operation["result"]["id"]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-import statistics
 import subprocess
 import sys
 import time
@@ -244,30 +243,32 @@ async def test_a_container_that_starts_keeps_no_thread_of_others(
     driver: DockerDriver, name: str
 ) -> None:
     starts = [asyncio.ensure_future(driver.run(sleeper(f"{name}.{n}"))) for n in range(12)]
-    slowest = 0.0
+    lists = 0
     while not all(start.done() for start in starts):
-        begun = time.monotonic()
         await driver.list_containers()
-        slowest = max(slowest, time.monotonic() - begun)
-        await asyncio.sleep(0.02)
+        lists += 1
+        await asyncio.sleep(0.005)
     await asyncio.gather(*starts)
-    assert slowest < 2
+    # One that waited for a thread would have waited for the end of a start.
+    assert lists > len(starts)
 
 
 async def test_the_loop_never_waits(driver: DockerDriver, name: str) -> None:
-    """Twenty containers are made at once while the loop's longest turn is measured."""
+    """It turns while each of twenty is made; how long a turn is, `make bench` measures."""
     await driver.ping()
-    await driver.info()
-    turns = []
-    making = asyncio.gather(*(driver.run(sleeper(f"{name}.{n}")) for n in range(20)))
+    turn = 0
+
+    async def make(number: int) -> int:
+        begun = turn
+        await driver.run(sleeper(f"{name}.{number}"))
+        return turn - begun
+
+    making = asyncio.gather(*(make(number) for number in range(20)))
     while not making.done():
-        begun = time.perf_counter()
-        await asyncio.sleep(0)
-        turns.append(time.perf_counter() - begun)
-        await asyncio.sleep(0.005)
-    await making
-    # The median: the machine may stop us for longer at any time.
-    assert statistics.median(turns) < 0.005
+        turn += 1
+        await asyncio.sleep(0.001)
+    # A start takes a tenth of a second and more; a loop that waits for it does not turn at all.
+    assert min(await making) >= 5
 
 
 async def test_networks_keep_containers_apart(driver: DockerDriver, name: str) -> None:

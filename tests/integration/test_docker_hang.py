@@ -14,6 +14,7 @@ from jupyter_ext.containers.engine_types import ContainerSpec
 from jupyter_ext.errors import Unavailable
 
 from ..engines.dockerd import Dockerd
+from ..engines.steps import at_once
 
 pytestmark = pytest.mark.docker
 
@@ -70,10 +71,8 @@ async def test_a_hung_engine_is_unavailable_within_the_promise(
         assert "does not answer" in error.what
         assert "systemctl start docker" in error.cure
         # Now that it is known, nobody waits at all.
-        begun = time.monotonic()
         with pytest.raises(Unavailable):
-            await own_driver.inspect(made.id)
-        assert time.monotonic() - begun < 0.1
+            at_once(own_driver.inspect(made.id))
     await settled(own_driver)
 
 
@@ -138,15 +137,13 @@ async def test_streams_end_when_the_engine_crashes(
     await session.close()
 
 
-async def test_a_stopped_engine_is_told_at_once(
-    own_engine: Dockerd, own_driver: DockerDriver
-) -> None:
+async def test_a_stopped_engine_is_told_of(own_engine: Dockerd, own_driver: DockerDriver) -> None:
     await own_driver.list_containers()
     own_engine.halt()
     begun = time.monotonic()
     with pytest.raises(Unavailable):
         await own_driver.list_containers()
-    assert time.monotonic() - begun < 1
+    assert time.monotonic() - begun < PROMISE
     own_engine.start()
     await own_driver.list_containers()
 
@@ -157,7 +154,7 @@ async def test_no_engine_at_all(tmp_path: Path) -> None:
         begun = time.monotonic()
         with pytest.raises(Unavailable, match="Docker"):
             await driver.list_containers()
-        assert time.monotonic() - begun < 1
+        assert time.monotonic() - begun < PROMISE
     await driver.close()
 
 

@@ -7,7 +7,6 @@ unit tests.
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Iterator
 
 import pytest
@@ -134,13 +133,13 @@ async def test_a_paused_one_is_measured(bench: Bench, name: str) -> None:
     await bench.driver.unpause(made.id)
 
 
-async def test_a_sweep_of_many_is_fast(bench: Bench, name: str) -> None:
-    """Thirty are measured in the time that a third of the promised hundred may take."""
+async def test_a_sweep_of_many_asks_the_engine_nothing(
+    bench: Bench, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """How fast that makes it, `make bench` measures."""
     await asyncio.gather(*(bench.run(f"{name}.{n}", "sleep 1000") for n in range(30)))
-    times = []
-    for _ in range(15):
-        begun = time.perf_counter()
+    monkeypatch.setattr(
+        bench.driver, "stats_once", lambda container: pytest.fail("the engine was asked")
+    )
+    for _ in range(3):
         assert len(await bench.sampler.sweep()) == 30
-        times.append(time.perf_counter() - begun)
-    # The best of many: others use this machine too.
-    assert min(times) < 0.020 * 30 / 100
