@@ -79,6 +79,13 @@ class JupyterExt(ExtensionApp):
     registration = Enum(
         ["closed", "invite", "open"], "closed", help="Who may make an account of their own."
     ).tag(config=True)
+    quotas = Dict(
+        {"*": {"containers": 20, "machines": 5}},
+        help="What a user may have by role, where `pig quota set` says nothing else: "
+        '{"user": {"containers": 20, "cpu": 8, "memory": "16GB"}}, of containers, cpu (cores), '
+        "memory, disk, gpus, databases, machines; None is no limit, and * is every role but admin "
+        "(default: 20 containers and 5 machines for *).",
+    ).tag(config=True)
     desk_url = Unicode(
         "",
         help="Address of a desk (`jupyter ext serve`) that this server forwards to, base URL "
@@ -172,6 +179,16 @@ class JupyterExt(ExtensionApp):
             return checked_storage(proposal["value"])
         except ValueError as error:
             raise TraitError(f"JupyterExt.{error}.") from None
+
+    @validate("quotas")
+    def _valid_quotas(self, proposal: Bunch) -> dict[str, dict[str, int | float | str | None]]:
+        from .accounts.quota_schemas import parse_defaults
+
+        try:
+            parse_defaults(proposal.value)
+        except ValueError as error:
+            raise TraitError(f"JupyterExt.quotas: {error}") from None
+        return dict(proposal.value)
 
     # -- what Jupyter calls ------------------------------------------------------------------------
 

@@ -11,10 +11,14 @@ from typing import TYPE_CHECKING
 
 from jupyter_server.auth import User
 
+from .accounts import quota_routes
 from .accounts import routes as account_routes
 from .accounts.api_keys import ApiKeyManager
 from .accounts.manager import AccountManager
 from .accounts.permissions import allowed
+from .accounts.quota_ledger import QuotaLedger
+from .accounts.quota_schemas import parse_defaults
+from .accounts.quotas import QuotaManager
 from .accounts.schemas import Account
 from .addresses import AddressGuard
 from .api import docs
@@ -48,6 +52,7 @@ if TYPE_CHECKING:
 ROUTES = [
     *system_routes.ROUTES,
     *account_routes.ROUTES,
+    *quota_routes.ROUTES,
     *operation_routes.ROUTES,
     *event_routes.ROUTES,
     *container_routes.ROUTES,
@@ -98,6 +103,8 @@ class Desk:
         )
         self.keys = ApiKeyManager(self.store)
         self.guard = AddressGuard(app.allowed_addresses)
+        ledger = QuotaLedger(self.store, parse_defaults(app.quotas))
+        self.quotas = QuotaManager(self.store, ledger)
         self.containers = ContainerService(
             self.store,
             self.bus,
@@ -110,6 +117,7 @@ class Desk:
             allowed_mounts=app.allowed_mounts,
             defaults=ContainerDefaults(parent=app),
             guard=self.guard,
+            quotas=ledger,
         )
         self.accounts.on_delete(self.containers.refuse_deletion)
         self.accounts.on_delete(self.operations.refuse_deletion)
@@ -145,6 +153,7 @@ class Desk:
             self.system,
             self.accounts,
             self.keys,
+            self.quotas,
             self.operations,
             self.events,
             self.reference,
@@ -180,6 +189,7 @@ class Desk:
                 self.accounts.first_password,
             )
         await self.keys.start()
+        await self.quotas.start()
         await self._write_token()
         self._rotation = asyncio.create_task(self._rotate_token())
         await self.containers.start()

@@ -4,7 +4,7 @@
   + InvalidRequest           400   fields: {name: problem}
   + Unauthenticated          401
   + Forbidden                403
-    - QuotaExceeded                limit, used
+    - QuotaExceeded                limit, used, requested, by
   + NotFound                 404   kind, name
   + MethodNotAllowed         405   allowed
   + Conflict                 409   kind, name
@@ -92,20 +92,37 @@ class Forbidden(PlatformError):
 
 
 class QuotaExceeded(Forbidden):
-    """A limit of the caller's would be passed.
+    """A limit would be passed.
 
     Parameters
     ----------
     resource
         What is limited, ``"containers"``.
-    limit, used
+    limit, used, requested
         In the resource's own unit.
+    by
+        Names of what uses it, some of them where they are many.
     """
 
-    def __init__(self, resource: str, limit: float, used: float) -> None:
+    def __init__(
+        self,
+        resource: str,
+        limit: float,
+        used: float,
+        message: str = "",
+        *,
+        requested: float = 1,
+        by: Iterable[str] = (),
+    ) -> None:
         super().__init__(
-            f"Your limit of {limit:g} {resource} is reached: {used:g} are in use.",
-            details={"resource": resource, "limit": limit, "used": used},
+            message or f"Your limit of {limit:g} {resource} is reached: {used:g} are in use.",
+            details={
+                "resource": resource,
+                "limit": limit,
+                "used": used,
+                "requested": requested,
+                "by": list(by),
+            },
         )
 
 

@@ -17,6 +17,7 @@ from ..store.database import Store
 from ..store.types import utcnow
 from .directory import CHANGES, Directory, local_name
 from .passwords import Passwords, random_password
+from .quota_ledger import forget_user
 from .records import UserRecord
 from .schemas import (
     Account,
@@ -246,6 +247,7 @@ class AccountManager:
             record = await self._directory.find(session, account.id)
             if record.role == "admin":
                 await self._keep_one(session, record)
+            await forget_user(session, record)
             await session.delete(record)
             try:
                 await session.flush()

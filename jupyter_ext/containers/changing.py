@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 from ..accounts.schemas import Account
 from ..errors import InvalidRequest
 from .access import Access, has_folders
-from .engine_types import ContainerUpdate
+from .engine_types import ContainerDetail, ContainerUpdate
 from .fields import MEGABYTE
 from .marks import HOME
 from .references import engine_name
 from .registry import Registry
 from .schemas import ContainerChange
+from .shares import share_of_limits
 from .views import Container
 
 if TYPE_CHECKING:
@@ -52,10 +53,31 @@ class Changing:
                 memory=(body.mem * MEGABYTE or info.memory) if body.mem is not None else None,
                 restart_policy=body.restart_policy,
             )
-            self._mirror.put(await self._driver.update(found.id, change))
+            await self._limit(found, change)
         if body.name is not None and body.name != found.name:
             await self._rename(found, body.name)
         return self._access.seen(await self._driver.inspect(found.id))
+
+    async def _limit(self, found: Container, change: ContainerUpdate) -> None:
+        """Claim what other limits take of the owner's quotas, then ask the engine for them."""
+        known, detail = self._registry.by_engine[found.id], found.engine.detail or ContainerDetail()
+        share = share_of_limits(
+            detail.cpu if change.cpu is None else change.cpu,
+            detail.memory if change.memory is None else change.memory,
+        )
+        self._registry.resizing.add(known.cid)
+        try:
+            if share != known.share:
+                await self._registry.resize({known.cid: share})
+            try:
+                self._mirror.put(await self._driver.update(found.id, change))
+            except BaseException:
+                await self._registry.resize({known.cid: known.share}, refuse=False)
+                # An engine that did not answer may have done it all the same.
+                self._mirror.refresh(found.id)
+                raise
+        finally:
+            self._registry.resizing.discard(known.cid)
 
     async def _rename(self, found: Container, name: str) -> None:
         await self._registry.rename(found.cid, name)

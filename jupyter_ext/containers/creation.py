@@ -17,13 +17,16 @@ from .defaults import ContainerDefaults
 from .engine_types import EngineContainer
 from .images import ImageManager
 from .keeper import Keeper
+from .known import Known
 from .looker import Looker
 from .maker import Draft, Maker
 from .mounts import Grant, MountPolicy
 from .people import People
+from .ports import Ports
 from .references import parse_reference
 from .registry import Registry
 from .schemas import NewContainer
+from .shares import limits_of, share_of_limits
 from .views import Container
 
 if TYPE_CHECKING:
@@ -86,11 +89,15 @@ class Creation:
     async def _claim_and_make(
         self, caller: Account, body: NewContainer, grant: Grant, image: str, *, pull: bool
     ) -> Container | Running[Container]:
-        known, ports = await self._registry.claim(
-            caller.id, body.name, body.image, body.ports, self._defaults.ports
-        )
+        known, ports = await self._claim(caller, body, body.ports)
         draft = Draft(caller, body, known, ports, grant, image)
         return await (self._make_by_pulling(draft) if pull else self._make_at_once(draft))
+
+    async def _claim(self, owner: Account, body: NewContainer, ports: Ports) -> tuple[Known, Ports]:
+        share = share_of_limits(*limits_of(body, self._defaults))
+        return await self._registry.claim(
+            owner.id, body.name, body.image, ports, self._defaults.ports, share
+        )
 
     async def _make_at_once(self, draft: Draft) -> Container | Running[Container]:
         try:
@@ -100,9 +107,7 @@ class Creation:
                 raise
         # Somebody removed the image since it was listed.
         self._images.vanished()
-        known, ports = await self._registry.claim(
-            draft.owner.id, draft.body.name, draft.body.image, draft.ports, self._defaults.ports
-        )
+        known, ports = await self._claim(draft.owner, draft.body, draft.ports)
         again = Draft(draft.owner, draft.body, known, ports, draft.grant, draft.image)
         return await self._make_by_pulling(again)
 

@@ -16,6 +16,7 @@ from .known import Known, Stray
 from .marks import LABELS, Mark, read_mark
 from .people import People
 from .registry import Registry
+from .shares import Share, share_of_detail
 from .tasks import end_soon
 
 if TYPE_CHECKING:
@@ -59,6 +60,7 @@ class Keeper:
         self._abandoned = abandoned
         self._new: set[str] = set()
         self._gone: set[str] = set()
+        self._resized: set[str] = set()
         self._task: asyncio.Task[None] | None = None
 
     async def stop(self) -> None:
@@ -79,6 +81,9 @@ class Keeper:
         elif engine_id in self._registry.by_engine:
             self._directory.noticed(engine_id)
             self._directory.healthy(container)
+            if self._share_now(engine_id) is not None:
+                self._resized.add(engine_id)
+                self._work()
             self.tell(engine_id)
         else:
             self._new.add(engine_id)
@@ -146,10 +151,11 @@ class Keeper:
             self._task = asyncio.get_running_loop().create_task(self._run())
 
     async def _run(self) -> None:
-        while self._new or self._gone:
+        while self._new or self._gone or self._resized:
             try:
                 await self._forget_gone()
                 await self._adopt_new()
+                await self._measure_resized()
             except PlatformError as error:
                 _log.warning("Containers could not be written down yet: %s", error)
                 await asyncio.sleep(RETRY_SECONDS)
@@ -197,6 +203,35 @@ class Keeper:
         for known in adopted:
             if known.engine_id is not None:
                 self.tell(known.engine_id)
+                container = self._mirror.containers.get(known.engine_id)
+                if container is not None and container.detail is None:
+                    # A list does not tell what it takes of its owner's quotas.
+                    self._mirror.refresh(known.engine_id)
+
+    async def _measure_resized(self) -> None:
+        """Count what containers take that somebody changed at the engine itself."""
+        resized, self._resized = self._resized, set()
+        shares = {
+            self._registry.by_engine[key].cid: share
+            for key in resized
+            if (share := self._share_now(key)) is not None
+        }
+        if not shares:
+            return
+        try:
+            await self._registry.resize(shares, refuse=False)
+        except PlatformError:
+            self._resized |= resized
+            raise
+
+    def _share_now(self, engine_id: str) -> Share | None:
+        """What a container takes, where the engine says other than the record."""
+        known = self._registry.by_engine.get(engine_id)
+        container = self._mirror.containers.get(engine_id)
+        if known is None or container is None or known.cid in self._registry.resizing:
+            return None
+        share = share_of_detail(container.detail)
+        return None if share == known.share else share
 
     def _unknown_image(self, container: EngineContainer) -> bool:
         """Whether labels that may be ours can't be told from the image's yet."""
@@ -227,4 +262,5 @@ class Keeper:
             container.created_at,
             container.ports,
             mark.cid if mark is not None and ours else None,
+            share_of_detail(container.detail) or Share(),
         )

@@ -8,6 +8,7 @@ from datetime import datetime
 
 from ..errors import Conflict
 from .records import LOCAL_DEVICE
+from .shares import Share
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +23,7 @@ class Known:
     created_at: datetime
     server: str | None = None
     device: int = LOCAL_DEVICE
+    share: Share = Share()
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,7 @@ class Stray:
     created_at: datetime
     ports: Mapping[str, int | None]
     cid: int | None = None
+    share: Share = Share()
 
 
 def free_name(name: str, owner: str, names: Collection[tuple[str, str]]) -> str:

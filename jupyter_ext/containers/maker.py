@@ -16,7 +16,6 @@ from ..errors import Conflict, Forbidden, NotFound, PlatformError, Unavailable
 from ..store import utcnow
 from .defaults import ContainerDefaults
 from .engine_types import ContainerSpec, EngineContainer, EnginePort
-from .fields import MEGABYTE
 from .known import Known, port_taken
 from .looker import Looker
 from .marks import HOME, Mark
@@ -28,6 +27,7 @@ from .references import engine_name
 from .registry import Registry
 from .replies import Step
 from .schemas import NewContainer
+from .shares import limits_of
 from .views import moment
 
 if TYPE_CHECKING:
@@ -166,8 +166,7 @@ class Maker:
 
     def _spec(self, draft: Draft, network: str | None) -> ContainerSpec:
         body, known, defaults = draft.body, draft.known, self._defaults
-        cpu = defaults.cpu if body.cpu is None else body.cpu
-        mem = defaults.mem if body.mem is None else body.mem
+        cpu, memory = limits_of(body, defaults)
         hardened = bool(draft.grant.mounts) and not draft.owner.is_admin
         return ContainerSpec(
             name=engine_name(draft.owner.username, known.name),
@@ -185,7 +184,7 @@ class Maker:
             mounts=draft.grant.mounts,
             labels=Mark(draft.owner.username, known.name, known.cid, self._home()).labels(),
             cpu=cpu or None,
-            memory=mem * MEGABYTE or None,
+            memory=memory or None,
             pids_limit=defaults.pids_limit or None,
             restart_policy=body.restart_policy or defaults.restart_policy,
             user=draft.grant.user,

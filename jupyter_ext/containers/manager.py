@@ -137,7 +137,9 @@ class ContainerManager:
         Raises
         ------
         InvalidRequest
-            A folder, port or limit can't be.
+            A folder, port or limit can't be, or is missing where the caller has a quota.
+        QuotaExceeded
+            A quota of the caller's would be passed.
         Forbidden
             A folder or image is not allowed.
         NotFound
@@ -246,6 +248,8 @@ class ContainerManager:
             No container of the caller's goes by `ref`.
         InvalidRequest
             The machine has less.
+        QuotaExceeded
+            A quota of its owner's would be passed.
         Conflict
             The name is taken.
         """

@@ -11,16 +11,19 @@ from collections.abc import AsyncIterator, Collection, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from ..accounts.quota_ledger import QuotaLedger
 from ..errors import Conflict
-from ..store import Store, utcnow
+from ..store import Store
 from ..store.leases import ServerLease, ServerRecord
-from .known import Known, Stray, free_name, name_taken, port_taken
+from .claims import Claims
+from .known import Known, Stray, name_taken
 from .ports import PortPolicy, Ports
-from .records import LOCAL_DEVICE, ContainerRecord, PortClaim
+from .records import ContainerRecord, PortClaim
+from .shares import Share
 
 SIGNAL = "containers"
 ATTEMPTS = 20
@@ -34,17 +37,22 @@ class Registry:
     ----------
     lease
         Whose server's name is written to what it is making.
+    quotas
+        What owners use is counted there.
     """
 
-    def __init__(self, store: Store, lease: ServerLease) -> None:
+    def __init__(self, store: Store, lease: ServerLease, quotas: QuotaLedger) -> None:
         self._store = store
         self._lease = lease
+        self._claims = Claims(store, quotas)
         self.by_cid: dict[int, Known] = {}
         self.by_engine: dict[str, Known] = {}
         self.ports: dict[tuple[int, str], int] = {}
         """``(port, protocol)`` to cid."""
         self.making: set[int] = set()
         """What this process is making now."""
+        self.resizing: set[int] = set()
+        """Whose limits this process is changing now, so that engine and record may differ."""
         self._loading = asyncio.Lock()
         self._meanwhile: dict[int, Known | None] | None = None
         self._meanwhile_ports: dict[tuple[int, str], int] | None = None
@@ -81,6 +89,7 @@ class Registry:
                 row.created_at,
                 row.server,
                 row.device,
+                Share(row.cpu_millis, row.memory_bytes),
             )
             for row in rows
         }
@@ -89,9 +98,15 @@ class Registry:
     # -- claims ---------------------------------------------------------------------------------
 
     async def claim(
-        self, owner: str, name: str, image: str, ports: Ports, policy: PortPolicy
+        self,
+        owner: str,
+        name: str,
+        image: str,
+        ports: Ports,
+        policy: PortPolicy,
+        share: Share | None = None,
     ) -> tuple[Known, Ports]:
-        """Take a name and ports, in one transaction.
+        """Take a name, ports and a share of the owner's quotas, in one transaction.
 
         Returns
         -------
@@ -102,11 +117,18 @@ class Registry:
         ------
         Conflict
             The name or a port is taken.
+        QuotaExceeded
+            A quota would be passed.
+        InvalidRequest
+            The container has no limit where its owner has a quota.
         """
         for _ in range(ATTEMPTS):
             chosen = policy.choose(ports, self.ports)
             try:
-                known = await self._claim(owner, name, image, chosen)
+                async with self._changing() as session:
+                    known = await self._claims.make(
+                        session, owner, name, image, chosen, share or Share(), self._lease.id
+                    )
             except Conflict as conflict:
                 picked = {chosen[key] for key, port in ports.items() if port is None}
                 if conflict.kind == "port" and int(conflict.name) in picked:
@@ -119,27 +141,6 @@ class Registry:
             self._put_ports(known.cid, chosen)
             return known, chosen
         raise Conflict("port", "any", "No free port could be taken; try again.")
-
-    async def _claim(self, owner: str, name: str, image: str, ports: Ports) -> Known:
-        now = utcnow()
-        async with self._changing() as session:
-            record = ContainerRecord(
-                device=LOCAL_DEVICE,
-                engine_id=None,
-                owner=owner,
-                name=name,
-                image=image,
-                server=self._lease.id,
-                created_at=now,
-            )
-            session.add(record)
-            try:
-                await session.flush()
-            except IntegrityError:
-                raise name_taken(name) from None
-            for key, port in ports.items():
-                await _claim_port(session, record.cid, key, port)
-            return Known(record.cid, None, owner, name, image, now, self._lease.id)
 
     async def bind(self, cid: int, engine_id: str) -> Known:
         """Write down which container of the engine it became.
@@ -182,6 +183,25 @@ class Registry:
         self._put(known)
         return known
 
+    async def resize(self, shares: Mapping[int, Share], *, refuse: bool = True) -> None:
+        """Change what containers take of their owners' quotas.
+
+        Parameters
+        ----------
+        refuse
+            Whether limits count; not where the engine has it so already.
+
+        Raises
+        ------
+        QuotaExceeded
+            A quota would be passed.
+        """
+        async with self._changing() as session:
+            await self._claims.resize(session, shares, refuse=refuse)
+        for cid, share in shares.items():
+            if (known := self.by_cid.get(cid)) is not None:
+                self._put(replace(known, share=share))
+
     async def dead_claims(self) -> list[int]:
         """Numbers that a server claimed and died before it had made the container."""
         open_ones = [known for known in self.by_cid.values() if known.engine_id is None]
@@ -201,8 +221,7 @@ class Registry:
         if not cids:
             return
         async with self._changing() as session:
-            await session.execute(delete(PortClaim).where(PortClaim.cid.in_(cids)))
-            await session.execute(delete(ContainerRecord).where(ContainerRecord.cid.in_(cids)))
+            await self._claims.release(session, cids)
         for cid in cids:
             if self._meanwhile is not None:
                 self._meanwhile[cid] = None
@@ -231,40 +250,10 @@ class Registry:
             self._put_ports(known.cid, ports)
         return [known for known, _ in adopted]
 
-    async def _adopt(self, strays: Iterable[Stray]) -> list[tuple[Known, Ports]]:
-        adopted: list[tuple[Known, Ports]] = []
+    async def _adopt(self, strays: Collection[Stray]) -> list[tuple[Known, Ports]]:
         names = {(known.owner, known.name) for known in self.by_cid.values()}
-        taken = set(self.ports)
         async with self._changing() as session:
-            for stray in strays:
-                name = free_name(stray.name, stray.owner, names)
-                names.add((stray.owner, name))
-                record = ContainerRecord(
-                    device=LOCAL_DEVICE,
-                    engine_id=stray.engine_id,
-                    owner=stray.owner,
-                    name=name,
-                    image=stray.image[:512],
-                    server=None,
-                    created_at=stray.created_at,
-                )
-                if stray.cid is not None and stray.cid not in self.by_cid and self._store.is_sqlite:
-                    # PostgreSQL's sequence would come to a number that was given by hand.
-                    record.cid = stray.cid
-                session.add(record)
-                await session.flush()
-                free: Ports = {}
-                for key, port in stray.ports.items():
-                    place = (port or 0, key.partition("/")[2])
-                    if port and place not in taken:
-                        taken.add(place)
-                        free[key] = port
-                        await _claim_port(session, record.cid, key, port)
-                known = Known(
-                    record.cid, stray.engine_id, stray.owner, name, record.image, stray.created_at
-                )
-                adopted.append((known, free))
-        return adopted
+            return await self._claims.adopt(session, strays, names, set(self.ports), self.by_cid)
 
     # -- inside ---------------------------------------------------------------------------------
 
@@ -289,17 +278,3 @@ class Registry:
                 self.ports[(port, key.partition("/")[2])] = cid
                 if self._meanwhile_ports is not None:
                     self._meanwhile_ports[(port, key.partition("/")[2])] = cid
-
-
-async def _claim_port(session: AsyncSession, cid: int, key: str, port: int | None) -> None:
-    number, _, protocol = key.partition("/")
-    if port is None:
-        return
-    claim = PortClaim(
-        device=LOCAL_DEVICE, port=port, protocol=protocol, cid=cid, container_port=int(number)
-    )
-    session.add(claim)
-    try:
-        await session.flush()
-    except IntegrityError:
-        raise port_taken(port) from None

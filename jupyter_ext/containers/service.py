@@ -8,6 +8,7 @@ from collections.abc import Coroutine
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..accounts.quota_ledger import QuotaLedger
 from ..addresses import AddressGuard
 from ..errors import PlatformError, Unavailable
 from ..system.schemas import Problem
@@ -27,6 +28,7 @@ from .mirror import Mirror
 from .mounts import MountPolicy, Roots
 from .people import Accounts, People
 from .registry import SIGNAL, Registry
+from .shares import ContainerHolder
 from .statistics import Sampler
 from .tasks import end_soon
 from .usage import ContainerUsage
@@ -60,6 +62,8 @@ class ContainerService:
         Folders of the host that may be used, or a function of the account; None is the default.
     guard
         Of addresses that users name; whoever made it closes it.
+    quotas
+        Where what containers take is counted.
     """
 
     def __init__(
@@ -76,13 +80,16 @@ class ContainerService:
         allowed_mounts: Roots | None = None,
         defaults: ContainerDefaults | None = None,
         guard: AddressGuard | None = None,
+        quotas: QuotaLedger | None = None,
     ) -> None:
         defaults = defaults or ContainerDefaults()
         self._store = store
         self._driver = driver
         self.mirror = Mirror(driver)
         self.people = People(store, accounts)
-        self.registry = Registry(store, lease)
+        quotas = quotas or QuotaLedger(store)
+        quotas.register(ContainerHolder())
+        self.registry = Registry(store, lease, quotas)
         self.image_keeper = ImageKeeper(store, bus, self.people, driver)
         self.images = ImageManager(
             self.image_keeper,

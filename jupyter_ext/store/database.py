@@ -230,7 +230,7 @@ class Store:
     async def _identify(self, session: AsyncSession) -> str:
         """Read the store's own id, made by whoever opens it first."""
         table = Fact.__table__
-        insert = _insert(self.is_sqlite)(table)
+        insert = insert_for(self.is_sqlite)(table)
         await session.execute(
             insert.values(name="id", value=new_id("store")).on_conflict_do_nothing()
         )
@@ -240,7 +240,7 @@ class Store:
 async def next_number(session: AsyncSession, name: str) -> int:
     """Count `name` up by one, in the caller's transaction; nobody else gets the number."""
     dialect = session.get_bind().dialect.name
-    insert = _insert(dialect == "sqlite")(Counter)
+    insert = insert_for(dialect == "sqlite")(Counter)
     statement = (
         insert.values(name=name, value=1)
         .on_conflict_do_update(index_elements=[Counter.name], set_={"value": Counter.value + 1})
@@ -276,7 +276,7 @@ def normal_url(url: str) -> URL:
     return parsed.set(drivername=driver)
 
 
-def _insert(is_sqlite: bool) -> Any:
+def insert_for(is_sqlite: bool) -> Any:
     """Return the database's own insert; each dialect brings many modules, and one is never used."""
     if is_sqlite:
         from sqlalchemy.dialects.sqlite import insert as sqlite_insert

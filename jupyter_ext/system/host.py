@@ -7,6 +7,7 @@ from pathlib import Path
 
 import psutil
 
+from ..units import size_text
 from .schemas import Resources, System, Traffic
 
 GIB = 1 << 30
@@ -18,19 +19,6 @@ MEMORY_USES = (
     Path("/sys/fs/cgroup/memory.current"),
     Path("/sys/fs/cgroup/memory/memory.usage_in_bytes"),
 )
-
-
-def size_text(size: int) -> str:
-    """Return bytes as the documents write them: ``8GB``, ``1.2GB``, ``50MB`` (powers of 1024)."""
-    value = float(size)
-    unit = "B"
-    for larger in ("KB", "MB", "GB", "TB"):
-        if value < 1024:
-            break
-        unit = larger
-        value /= 1024
-    rounded = round(value, 1)
-    return f"{rounded:.0f}{unit}" if rounded == int(rounded) or value >= 100 else f"{rounded}{unit}"
 
 
 def operating_system() -> str:

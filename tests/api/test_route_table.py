@@ -89,7 +89,12 @@ def test_every_route_has_a_summary_and_says_who_may():
         assert socket.permission
 
 
-OPEN_TO_EVERY_ACCOUNT = {"/api/v1/status", "/api/v1/system", "/api/v1/metrics/resources"}
+OPEN_TO_EVERY_ACCOUNT = {
+    "/api/v1/status",
+    "/api/v1/system",
+    "/api/v1/metrics/resources",
+    "/api/v1/quota",
+}
 
 
 def test_no_two_routes_share_a_path_and_a_method():

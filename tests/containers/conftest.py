@@ -10,6 +10,7 @@ from typing import Any, cast
 
 import pytest
 
+from jupyter_ext.accounts.records import UserRecord
 from jupyter_ext.accounts.schemas import Account
 from jupyter_ext.containers.contents import ContainerContents
 from jupyter_ext.containers.defaults import ContainerDefaults
@@ -18,7 +19,8 @@ from jupyter_ext.containers.manager import ContainerManager
 from jupyter_ext.containers.service import ContainerService
 from jupyter_ext.events.bus import Bus, Event
 from jupyter_ext.operations.manager import Operations
-from jupyter_ext.store import Store
+from jupyter_ext.store import Store, utcnow
+from jupyter_ext.store.base import Counter
 from jupyter_ext.store.leases import ServerLease
 
 from .memory_engine import MemoryEngine
@@ -42,6 +44,24 @@ class People:
 
     async def owner(self) -> Account:
         return ADMIN
+
+
+async def register(store: Store, *accounts: Account) -> None:
+    """Give accounts their rows, which what they use is counted by."""
+    async with store.write() as session:
+        # Numbers that were given by hand are not given again.
+        await session.merge(Counter(name="users", value=1000))
+        for account in accounts:
+            await session.merge(
+                UserRecord(
+                    id=account.id,
+                    username=account.username,
+                    role=account.role,
+                    enabled=True,
+                    permissions=[],
+                    created_at=utcnow(),
+                )
+            )
 
 
 class Listening(Bus):
@@ -114,6 +134,7 @@ def make_world(
         defaults = ContainerDefaults()
 
         async def begin() -> World:
+            await register(store, ADMIN, ALICE, BOB)
             operations = Operations(store, bus, lease)
             service = ContainerService(
                 store,
