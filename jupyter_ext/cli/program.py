@@ -22,6 +22,7 @@ COMMANDS = {
     "events": ("commands.system:events", "Follow what happens."),
     "api": ("commands.accounts:api", "Make, list and revoke API keys."),
     "user": ("commands.accounts:user", "Make, list and delete accounts."),
+    "quota": ("commands.quotas:quota", "See and set what users may have."),
     "serve": ("commands.system:serve", "Start a server without kernels, for a team."),
 }
 

@@ -29,7 +29,7 @@ from .flow import (
     send,
     unreachable,
 )
-from .groups import AsyncApiKeys, AsyncImages, AsyncSystem, AsyncUsers
+from .groups import AsyncApiKeys, AsyncImages, AsyncQuotas, AsyncSystem, AsyncUsers
 from .live_aio import AsyncLive
 from .sse import ServerSentEvent, SseParser
 from .transport import HEARTBEAT_TIMEOUT, answer_of, options, reset_delay, retriable
@@ -60,6 +60,7 @@ class AsyncClient:
         self.operations = AsyncOperations(self)
         self.api_keys = AsyncApiKeys(self)
         self.users = AsyncUsers(self)
+        self.quotas = AsyncQuotas(self)
         self.system = AsyncSystem(self)
 
     def __repr__(self) -> str:

@@ -286,6 +286,19 @@ def user_set_password(username: str, password: str) -> Call[None]:
     return Call("PUT", where, bare, nothing, body={"password": password})
 
 
+def quota_get(name: str | None = None) -> Call[Thing]:
+    """Tell what you may have and use; administrators may name a user or a role."""
+    return Call("GET", path("quotas", name) if name else path("quota"), bare, thing)
+
+
+def quota_set(name: str, /, **limits: float | str | None) -> Call[Thing]:
+    """Limit a user or everybody in a role: ``set("alice", containers=5, memory="8GB")``.
+
+    None lifts a limit, ``"default"`` gives it back to the role; what is left out stays.
+    """
+    return Call("PUT", path("quotas", name), bare, thing, body=limits)
+
+
 # -- the system -----------------------------------------------------------------------------------
 
 

@@ -117,6 +117,20 @@ class AsyncUsers(AsyncGroup):
     set_password = AsyncMethod(calls.user_set_password)
 
 
+class Quotas(Group):
+    """What users may have."""
+
+    get = Method(calls.quota_get)
+    set = Method(calls.quota_set)
+
+
+class AsyncQuotas(AsyncGroup):
+    """What users may have."""
+
+    get = AsyncMethod(calls.quota_get)
+    set = AsyncMethod(calls.quota_set)
+
+
 class System(Group):
     """The server and its machine."""
 

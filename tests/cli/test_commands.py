@@ -274,6 +274,43 @@ def test_nobody_to_ask_is_wrong_usage(
     assert pig("user", "delete", "eve", "--yes").out == "Deleted eve.\n"
 
 
+def quota(**more: Any) -> dict[str, Any]:
+    words = {"unit": "", "limit": 20, "limit_text": "20", "used": 2, "used_text": "2"}
+    return {**words, "source": "default", **more}
+
+
+def test_quotas_are_shown(pig: Pig, speaker: Speaker) -> None:
+    free = quota(unit="bytes", limit=None, limit_text=None, used=0, used_text="0B", source=None)
+    body = {"user": "admin", "role": "admin", "quotas": {"containers": quota(), "memory": free}}
+    speaker.says("GET /api/v1/quota", body)
+    head, *rows = (line.split() for line in pig("quota", "show").out.splitlines())
+    assert head == ["RESOURCE", "USED", "LIMIT", "SET", "BY"]
+    assert rows == [["containers", "2", "20", "default"], ["memory", "0B", "none"]]
+    assert [row["resource"] for row in json.loads(pig("quota", "show", "--json").out)] == [
+        "containers",
+        "memory",
+    ]
+    speaker.says("GET /api/v1/quotas/role:admin", body)
+    assert pig("quota", "show", "role:admin").code == 0
+
+
+def test_quotas_are_set(pig: Pig, speaker: Speaker) -> None:
+    speaker.says("PUT /api/v1/quotas/eve", {"quotas": {"containers": quota()}})
+    words = ["containers=5", "cpu=2.5", "memory=8GB", "disk=none", "gpus=default", "name=1"]
+    assert pig("quota", "set", "eve", *words).code == 0
+    assert speaker.asked[0].json == {
+        "containers": 5,
+        "cpu": 2.5,
+        "memory": "8GB",
+        "disk": None,
+        "gpus": "default",
+        "name": 1,
+    }
+    for wrong in ("containers", "=5", "containers="):
+        assert pig("quota", "set", "eve", wrong).code == 2
+    assert pig("quota", "set", "eve").code == 2
+
+
 def test_operations(pig: Pig, speaker: Speaker) -> None:
     pull = {
         "id": "op-1",
