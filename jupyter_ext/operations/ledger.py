@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import ColumnElement, and_, delete, func, or_, select, update
 from sqlalchemy.engine import CursorResult
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from ..accounts.schemas import Account
 from ..store.database import Store
@@ -20,12 +21,17 @@ CANCELLATIONS = "operations"
 """The signal that somebody asked for a cancellation."""
 
 
+AtEnd = Callable[[AsyncSession, Operation], Awaitable[None]]
+"""Writes what else belongs to the end of an operation."""
+
+
 class Ledger:
     """The rows of operations."""
 
     def __init__(self, store: Store, lease: ServerLease) -> None:
         self.store = store
         self.lease = lease
+        self.at_end: list[AtEnd] = []
 
     async def add(self, operation: Operation, server: str, given: dict[str, Any]) -> None:
         """Write an operation that is about to begin."""
@@ -45,8 +51,15 @@ class Ledger:
                 )
             )
 
-    async def write(self, operation: Operation, server: str, **more: Any) -> None:
+    async def write(
+        self, operation: Operation, server: str, *, ends: bool = False, **more: Any
+    ) -> None:
         """Write how an operation of `server` stands.
+
+        Parameters
+        ----------
+        ends
+            Whether it ends hereby: those who asked to know are told in the same transaction.
 
         Raises
         ------
@@ -65,6 +78,8 @@ class Ledger:
             )
             if not isinstance(result, CursorResult) or result.rowcount != 1:
                 raise LeaseLost
+            for tell in self.at_end if ends else ():
+                await tell(session, operation)
 
     async def get(self, operation_id: str) -> OperationRecord | None:
         """Read one."""

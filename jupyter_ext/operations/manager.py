@@ -16,7 +16,7 @@ from ..store.database import Store
 from ..store.leases import ServerLease
 from ..store.types import new_id, utcnow
 from .idempotency import IdempotencyKeys
-from .ledger import CANCELLATIONS, Ledger
+from .ledger import CANCELLATIONS, AtEnd, Ledger
 from .recovery import Recover, Recovery
 from .running import Live, Progress, Running
 from .schemas import Operation, OperationQuery, jsonable
@@ -112,6 +112,10 @@ class Operations:
         means: later.
         """
         self._recovery.register(kind, recover)
+
+    def on_end(self, tell: AtEnd) -> None:
+        """Call ``await tell(session, operation)`` in the transaction that writes an end."""
+        self._ledger.at_end.append(tell)
 
     async def refuse_deletion(self, account: Account) -> None:
         """Keep an account that still has work going on.

@@ -168,7 +168,8 @@ class Worker:
         while True:
             try:
                 async with live.writing:
-                    await self._ledger.write(final, live.server, **more)
+                    ends = live.operation.active
+                    await self._ledger.write(final, live.server, ends=ends, **more)
                     live.operation = final
                 break
             except LeaseLost as error:
