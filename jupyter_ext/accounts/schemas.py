@@ -64,6 +64,46 @@ class Credential:
     scopes: frozenset[str] | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class AuditEntry:
+    """Something that somebody did, or tried.
+
+    Never a secret, and never a text of a request's body or headers: it may be one.
+
+    Parameters
+    ----------
+    action
+        The permission that it needed (``container:start``), or what else it was.
+    status
+        As HTTP says it, also where a dialect hides it.
+    account
+        Who; None for a stranger.
+    credential
+        The `Credential`'s id.
+    address
+        Tornado's ``remote_ip``.
+    method
+        Of the request; ``OPEN`` and ``CLOSE`` of a WebSocket, ``END`` of long work.
+    path
+        Without its query.
+    target
+        Names and ids of the thing, with spaces between.
+    message
+        What else there is to say: the code of an error.
+    """
+
+    action: str
+    status: int
+    account: Account | None = None
+    credential: str = ""
+    address: str = ""
+    method: str = ""
+    path: str = ""
+    target: str = ""
+    message: str = ""
+    request_id: str = ""
+
+
 def username_problem(name: str) -> str | None:
     """Say what is wrong with a user name; None for a good one."""
     if not name:

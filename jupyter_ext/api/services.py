@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
-from ..accounts.schemas import Credential
+from ..accounts.schemas import AuditEntry, Credential
 from ..errors import PlatformError, Unavailable
 from .authentication import Authenticator
 from .dialects import Dialect
@@ -38,6 +38,26 @@ class RateLimits(Protocol):
 
     async def hit(self, dialect: Dialect, credential: Credential, address: str) -> Allowance | None:
         """Count one; None where the credential has no limit."""
+
+
+class Audit(Protocol):
+    """Keeps who did what."""
+
+    async def record(self, entry: AuditEntry) -> None:
+        """Keep an entry; it is kept when this returns, and whatever happens, nothing is raised."""
+
+    def note(self, entry: AuditEntry) -> None:
+        """Keep an entry soon."""
+
+
+class Unaudited:
+    """Keeps nothing."""
+
+    async def record(self, entry: AuditEntry) -> None:
+        """Forget it."""
+
+    def note(self, entry: AuditEntry) -> None:
+        """Forget it."""
 
 
 class Gate:
@@ -90,3 +110,4 @@ class Services:
     allowed: Callable[[Credential, str | None], bool]
     """Whether a credential opens a permission."""
     uploads: UploadCounter = field(default_factory=UploadCounter)
+    audit: Audit = field(default_factory=Unaudited)

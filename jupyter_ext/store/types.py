@@ -50,7 +50,7 @@ class SafeText(TypeDecorator[str]):
 
     def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
         """Replace NUL characters and halves of characters."""
-        return None if value is None else _storable(value)
+        return None if value is None else storable(value)
 
 
 class SafeJson(TypeDecorator[Any]):
@@ -73,18 +73,19 @@ class SafeJson(TypeDecorator[Any]):
 
     def process_bind_param(self, value: Any, dialect: Dialect) -> Any:
         """Replace in all texts what PostgreSQL refuses."""
-        return _storable(value)
+        return storable(value)
 
 
-def _storable(value: Any) -> Any:
+def storable(value: Any) -> Any:
+    """Replace what PostgreSQL refuses in texts and numbers: NUL, halves of characters, infinity."""
     if isinstance(value, str):
         if value.isascii() and "\0" not in value:
             return value
         return value.replace("\0", "\N{REPLACEMENT CHARACTER}").encode(errors="replace").decode()
     if isinstance(value, dict):
-        return {_storable(name): _storable(item) for name, item in value.items()}
+        return {storable(name): storable(item) for name, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_storable(item) for item in value]
+        return [storable(item) for item in value]
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return value
