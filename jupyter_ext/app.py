@@ -125,6 +125,9 @@ class JupyterExt(ExtensionApp):
         min=1,
         help="Files that an account may send at once; each lies on the disk until it is unpacked.",
     ).tag(config=True)
+    audit_retention = Int(365, min=0, help="Days that the audit is kept; 0 keeps it for ever.").tag(
+        config=True
+    )
     docker_driver_class = Type(
         "jupyter_ext.containers.docker_driver.DockerDriver",
         klass="traitlets.config.Configurable",

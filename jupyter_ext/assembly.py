@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 
 from jupyter_server.auth import User
 
-from .accounts import quota_routes
+from .accounts import audit_routes, quota_routes
 from .accounts import routes as account_routes
 from .accounts.api_keys import ApiKeyManager
+from .accounts.audit import AuditManager
 from .accounts.manager import AccountManager
 from .accounts.permissions import allowed
 from .accounts.quota_ledger import QuotaLedger
@@ -53,6 +54,7 @@ ROUTES = [
     *system_routes.ROUTES,
     *account_routes.ROUTES,
     *quota_routes.ROUTES,
+    *audit_routes.ROUTES,
     *operation_routes.ROUTES,
     *event_routes.ROUTES,
     *container_routes.ROUTES,
@@ -105,6 +107,8 @@ class Desk:
         self.guard = AddressGuard(app.allowed_addresses)
         ledger = QuotaLedger(self.store, parse_defaults(app.quotas))
         self.quotas = QuotaManager(self.store, ledger)
+        self.audit = AuditManager(self.store, timedelta(days=app.audit_retention) or None)
+        self.operations.on_end(self.audit.operation_ended)
         self.containers = ContainerService(
             self.store,
             self.bus,
@@ -143,6 +147,7 @@ class Desk:
             uploads=UploadCounter(
                 min(app.upload_limit, app.serverapp.max_body_size), app.uploads_at_once
             ),
+            audit=self.audit,
         )
 
     # -- what it answers ---------------------------------------------------------------------------
@@ -154,6 +159,7 @@ class Desk:
             self.accounts,
             self.keys,
             self.quotas,
+            self.audit,
             self.operations,
             self.events,
             self.reference,
@@ -190,6 +196,7 @@ class Desk:
             )
         await self.keys.start()
         await self.quotas.start()
+        await self.audit.start()
         await self._write_token()
         self._rotation = asyncio.create_task(self._rotate_token())
         await self.containers.start()
@@ -205,6 +212,7 @@ class Desk:
         # Whoever listens hears how the work ended, and then the end.
         self.bus.close()
         await self.keys.stop()
+        await self.audit.stop()
         await self.accounts.stop()
         await self.lease.stop()
         await self.limits.close()

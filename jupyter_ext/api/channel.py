@@ -11,6 +11,7 @@ from pydantic import BaseModel
 from tornado.websocket import WebSocketClosedError
 
 from ..errors import Forbidden, InvalidRequest, PlatformError, Unavailable
+from .auditing import SocketTrace
 from .dialects import Dialect
 from .parsing import parse_json, parse_query
 from .route import ErrorCodes, Json
@@ -60,6 +61,7 @@ class ChannelSocket(Socket):
         super().initialize(services)
         self.bound = bound
         self.dialect = bound.dialect
+        self.action = bound.permission or self.action
         self._channel = SocketChannel(self)
 
     def _authorize(self) -> None:
@@ -79,9 +81,12 @@ class ChannelSocket(Socket):
         self._talking = self.spawn(self._talk(path))
 
     async def _talk(self, path: Mapping[str, str]) -> None:
+        trace = SocketTrace(self)
         try:
+            await trace.opened()
             await self.bound.call(self.account, self._channel, **path, **self._arguments)
         except PlatformError as error:
+            trace.failed(error)
             self.end(error)
         except (WebSocketClosedError, StopAsyncIteration):
             pass
@@ -89,8 +94,11 @@ class ChannelSocket(Socket):
             self.log.error(
                 "Socket %s of %s failed", self.request_id, self.request.path, exc_info=True
             )
-            self.end(PlatformError(f"Something went wrong inside the server ({self.request_id})."))
+            failure = PlatformError(f"Something went wrong inside the server ({self.request_id}).")
+            trace.failed(failure)
+            self.end(failure)
         finally:
+            trace.closed()
             if self.ws_connection is not None and self.close_code is None:
                 self.close()
 

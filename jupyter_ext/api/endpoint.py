@@ -23,6 +23,7 @@ from ..errors import (
 )
 from ..operations import Running
 from .admission import INTERNAL, JSON, AdmissionHandler, anonymous
+from .auditing import READS, REPLAYED, Trace
 from .dialects import Dialect
 from .parsing import parse_body, parse_json, parse_query
 from .preferences import Preferences
@@ -31,8 +32,6 @@ from .replay import Claim
 from .route import MEGABYTE, Document, Route, Stream, Upload
 from .services import Services
 from .streams import send_stream
-
-READS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 OVERLONG = 16 * MEGABYTE
 """Bytes beyond a limit that Tornado still takes in, so that the refusal is ours and not its own."""
@@ -67,6 +66,7 @@ class Endpoint(AdmissionHandler):
         self._uploading: Credential | None = None
         self._complete = False
         self._claim = Claim(services)
+        self._trace = Trace(self)
 
     @property
     def dialect(self) -> Dialect:
@@ -87,6 +87,7 @@ class Endpoint(AdmissionHandler):
             self._permit(route)
             self._expect_body(route)
         except PlatformError as error:
+            await self._trace.failed(error)
             self.refuse(error)
 
     def _expect_body(self, route: Route) -> None:
@@ -145,6 +146,7 @@ class Endpoint(AdmissionHandler):
 
     def on_finish(self) -> None:
         """Let go of an upload's file."""
+        self._trace.ended()
         self._let_go()
 
     def on_connection_close(self) -> None:
@@ -172,6 +174,7 @@ class Endpoint(AdmissionHandler):
             await self._call(path)
         except PlatformError as error:
             await self._claim.release()
+            await self._trace.failed(error)
             self.fail(error)
         except Exception:
             self.log.error(
@@ -182,7 +185,9 @@ class Endpoint(AdmissionHandler):
                 exc_info=True,
             )
             await self._claim.release()
-            self.fail(PlatformError(INTERNAL))
+            failure = PlatformError(INTERNAL)
+            await self._trace.failed(failure)
+            self.fail(failure)
 
     @allow_unauthenticated
     async def get(self, **path: str) -> None:
@@ -200,13 +205,17 @@ class Endpoint(AdmissionHandler):
             for name, value in stored.headers.items():
                 self.set_header(name, value)
             self.set_header("Idempotency-Replayed", "true")
+            await self._trace.succeeded(stored.status, message=REPLAYED)
             self._send(stored.status, stored.body.encode())
             return
         result = await bound.call(credential.account, **arguments)
         if isinstance(result, Stream):
+            await self._trace.succeeded(bound.route.status)
             await send_stream(self, result)
             return
         status, body, content_type = await self._rendered(bound.route, result)
+        # First of all, since it is done, whatever becomes of the rest.
+        await self._trace.succeeded(status, result)
         await self._claim.keep(status, self._headers.get("Location"), body)
         self._send(status, body, content_type)
 

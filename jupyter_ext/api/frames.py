@@ -30,6 +30,7 @@ from ..errors import (
 from ..events import Bus, Event
 from .admission import anonymous
 from .asking import Asked
+from .auditing import refuse_on
 from .dialects import PIGLET
 from .dialects.base import now
 from .following import BoundFeed, Following
@@ -203,7 +204,9 @@ class FrameSocket(Socket):
     def _follow(self, data: dict[str, Json]) -> Following:
         feed = self._feed(data)
         if self.credential is None or not self.services.allowed(self.credential, feed.permission):
-            raise Forbidden(f"Your account or key lacks the permission {feed.permission!r}.")
+            error = Forbidden(f"Your account or key lacks the permission {feed.permission!r}.")
+            refuse_on(self, error, feed.permission or self.action, "FRAME", feed.topic)
+            raise error
         slot = _slot(data)
         if slot not in self._followed and len(self._followed) >= SUBSCRIPTIONS:
             raise RateLimited(60, f"{SUBSCRIPTIONS} subscriptions are the limit of one socket.")

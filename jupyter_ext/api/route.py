@@ -165,6 +165,9 @@ class Route:
         Bytes; an upload has the server's own limit instead.
     public
         Needs no credential.
+    audited
+        Whether the edge records it where it changes something. False where the manager does, since
+        it alone knows what there is to say: who logged in, say.
     """
 
     method: str
@@ -182,6 +185,7 @@ class Route:
     status: int = 200
     body_limit: int = MEGABYTE
     public: bool = False
+    audited: bool = True
     summary: str = ""
 
     @cached_property

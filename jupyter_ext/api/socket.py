@@ -23,6 +23,7 @@ from ..errors import (
     Unauthenticated,
 )
 from .admission import INTERNAL, anonymous, translated
+from .auditing import refuse_on
 from .dialects import Dialect
 from .lapse import lapsed
 from .render import encode, failure
@@ -75,6 +76,8 @@ class Socket(WebSocketMixin, WebSocketHandler, JupyterHandler):
     _track_activity = False
 
     dialect: Dialect
+    action = "socket:open"
+    """What it is called in the audit."""
     anonymous_handshake = False
     """Whether a socket may open without a credential, to send it as its first frame."""
 
@@ -252,6 +255,7 @@ class Socket(WebSocketMixin, WebSocketHandler, JupyterHandler):
     errors: ErrorCodes = {}
 
     def _refuse(self, error: PlatformError) -> None:
+        refuse_on(self, error, self.action)
         failed = failure(
             error,
             self.dialect,
