@@ -23,6 +23,7 @@ COMMANDS = {
     "api": ("commands.accounts:api", "Make, list and revoke API keys."),
     "user": ("commands.accounts:user", "Make, list and delete accounts."),
     "quota": ("commands.quotas:quota", "See and set what users may have."),
+    "audit": ("commands.audit:audit", "Show who did what."),
     "serve": ("commands.system:serve", "Start a server without kernels, for a team."),
 }
 

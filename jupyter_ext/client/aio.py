@@ -29,7 +29,7 @@ from .flow import (
     send,
     unreachable,
 )
-from .groups import AsyncApiKeys, AsyncImages, AsyncQuotas, AsyncSystem, AsyncUsers
+from .groups import AsyncApiKeys, AsyncAudit, AsyncImages, AsyncQuotas, AsyncSystem, AsyncUsers
 from .live_aio import AsyncLive
 from .sse import ServerSentEvent, SseParser
 from .transport import HEARTBEAT_TIMEOUT, answer_of, options, reset_delay, retriable
@@ -61,6 +61,7 @@ class AsyncClient:
         self.api_keys = AsyncApiKeys(self)
         self.users = AsyncUsers(self)
         self.quotas = AsyncQuotas(self)
+        self.audit = AsyncAudit(self)
         self.system = AsyncSystem(self)
 
     def __repr__(self) -> str:

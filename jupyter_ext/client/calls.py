@@ -299,6 +299,43 @@ def quota_set(name: str, /, **limits: float | str | None) -> Call[Thing]:
     return Call("PUT", path("quotas", name), bare, thing, body=limits)
 
 
+def audit_list(
+    *,
+    user: str | None = None,
+    action: str | None = None,
+    target: str | None = None,
+    outcome: str | None = None,
+    since: datetime | timedelta | str | None = None,
+    until: datetime | timedelta | str | None = None,
+    address: str | None = None,
+    before: int | None = None,
+    limit: int | None = None,
+) -> Call[Page]:
+    """List who did what, newest first (the administrator's).
+
+    Parameters
+    ----------
+    action
+        ``container:start``, or ``container:*`` for all that was done to containers.
+    outcome
+        ``succeeded``, ``refused`` or ``failed``.
+    before
+        The id of the last entry of the page before.
+    """
+    query = {
+        "user": user,
+        "action": action,
+        "target": target,
+        "outcome": outcome,
+        "from": since,
+        "to": until,
+        "address": address,
+        "before": before,
+        "limit": limit,
+    }
+    return Call("GET", path("audit"), bare, page, query)
+
+
 # -- the system -----------------------------------------------------------------------------------
 
 

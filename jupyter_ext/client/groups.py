@@ -131,6 +131,18 @@ class AsyncQuotas(AsyncGroup):
     set = AsyncMethod(calls.quota_set)
 
 
+class Audit(Group):
+    """Who did what."""
+
+    list = Method(calls.audit_list)
+
+
+class AsyncAudit(AsyncGroup):
+    """Who did what."""
+
+    list = AsyncMethod(calls.audit_list)
+
+
 class System(Group):
     """The server and its machine."""
 

@@ -28,7 +28,7 @@ from .flow import (
     send,
     unreachable,
 )
-from .groups import ApiKeys, Images, Quotas, System, Users
+from .groups import ApiKeys, Audit, Images, Quotas, System, Users
 from .live import Live
 from .sse import ServerSentEvent, SseParser
 from .transport import HEARTBEAT_TIMEOUT, answer_of, options, reset_delay, retriable
@@ -81,6 +81,7 @@ class Client:
         self.api_keys = ApiKeys(self)
         self.users = Users(self)
         self.quotas = Quotas(self)
+        self.audit = Audit(self)
         self.system = System(self)
 
     def __repr__(self) -> str:

@@ -342,3 +342,38 @@ def test_status(pig: Pig, speaker: Speaker) -> None:
     assert "degraded" in out
     assert "1 d 1 h 1 min 1 s" in out
     assert "docker   stopped" in out
+
+
+def test_the_audit(pig: Pig, speaker: Speaker) -> None:
+    entry = {
+        "id": 9,
+        "at": "2026-01-01T00:00:00.123456Z",
+        "user": "user-2",
+        "username": "alice",
+        "credential": "key:key-1",
+        "address": "10.0.0.7",
+        "action": "container:start",
+        "method": "POST",
+        "path": "/api/v1/containers/web/start",
+        "target": "web " + "c" * 64,
+        "status": 403,
+        "outcome": "refused",
+        "message": "FORBIDDEN",
+        "request_id": "cafe",
+    }
+    speaker.says("GET /api/v1/audit", {"entries": [entry], "total": 5, "limit": 1, "next": 9})
+    words = ["--user", "alice", "--action", "container:*", "--since", "2026-01-01", "--limit", "1"]
+    head, row, rest = pig("audit", *words).out.splitlines()
+    assert head.split()[:5] == ["AT", "USER", "ACTION", "TARGET", "OUTCOME"]
+    assert row.split()[:4] == ["2026-01-01T00:00:00", "alice", "container:start", "web"]
+    assert "refused (403)" in row
+    assert rest == "1 of 5 are shown."
+    assert speaker.asked[0].query == {
+        "user": "alice",
+        "action": "container:*",
+        "from": "2026-01-01",
+        "limit": "1",
+    }
+    assert json.loads(pig("audit", "--json").out) == [entry]
+    assert pig("-q", "audit").out == "9\n"
+    assert pig("audit", "--outcome", "maybe").code == 2
