@@ -148,23 +148,29 @@ class Caller:
     def __exit__(self, *_: object) -> None:
         self._connection.close()
 
-    def call(self, method: str, path: str, body: object = None) -> bytes:
-        """Send a request, which must succeed, and return the whole reply."""
-        with self.open(method, path, body) as reply:
+    def call(
+        self, method: str, path: str, body: object = None, *, status: int | None = None
+    ) -> bytes:
+        """Send a request, which must succeed or end with `status`, and return the whole reply."""
+        with self.open(method, path, body, status=status) as reply:
             return reply.read()
 
     def json(self, method: str, path: str, body: object = None) -> Any:
         """Send a request and return the reply's JSON."""
         return json.loads(self.call(method, path, body))
 
-    def timed(self, method: str, path: str, body: object = None) -> float:
+    def timed(
+        self, method: str, path: str, body: object = None, *, status: int | None = None
+    ) -> float:
         """Return the seconds that a request takes, its reply's last byte included."""
         began = time.perf_counter()
-        self.call(method, path, body)
+        self.call(method, path, body, status=status)
         return time.perf_counter() - began
 
-    def open(self, method: str, path: str, body: object = None) -> http.client.HTTPResponse:
-        """Send a request, which must succeed, and return the reply before its body."""
+    def open(
+        self, method: str, path: str, body: object = None, *, status: int | None = None
+    ) -> http.client.HTTPResponse:
+        """Send a request, which must succeed or end with `status`; return its unread reply."""
         headers = dict(self._headers)
         sent = None
         if body is not None:
@@ -172,7 +178,7 @@ class Caller:
             headers["Content-Type"] = "application/json"
         self._connection.request(method, path, sent, headers)
         reply = self._connection.getresponse()
-        if reply.status >= 300:
+        if reply.status != status if status else reply.status >= 300:
             text = reply.read().decode(errors="replace")
             raise RuntimeError(f"{method} {path}: {reply.status} {text[:500]}")
         return reply
