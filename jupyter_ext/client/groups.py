@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from functools import wraps
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar
 
-from . import calls
+from . import account_calls, calls
 from .call import Call
 
 if TYPE_CHECKING:
@@ -86,61 +86,61 @@ class AsyncImages(AsyncGroup):
 class ApiKeys(Group):
     """Your API keys."""
 
-    list = Method(calls.api_key_list)
-    create = Method(calls.api_key_create)
-    revoke = Method(calls.api_key_revoke)
+    list = Method(account_calls.api_key_list)
+    create = Method(account_calls.api_key_create)
+    revoke = Method(account_calls.api_key_revoke)
 
 
 class AsyncApiKeys(AsyncGroup):
     """Your API keys."""
 
-    list = AsyncMethod(calls.api_key_list)
-    create = AsyncMethod(calls.api_key_create)
-    revoke = AsyncMethod(calls.api_key_revoke)
+    list = AsyncMethod(account_calls.api_key_list)
+    create = AsyncMethod(account_calls.api_key_create)
+    revoke = AsyncMethod(account_calls.api_key_revoke)
 
 
 class Users(Group):
     """Accounts."""
 
-    list = Method(calls.user_list)
-    create = Method(calls.user_create)
-    delete = Method(calls.user_delete)
-    set_password = Method(calls.user_set_password)
+    list = Method(account_calls.user_list)
+    create = Method(account_calls.user_create)
+    delete = Method(account_calls.user_delete)
+    set_password = Method(account_calls.user_set_password)
 
 
 class AsyncUsers(AsyncGroup):
     """Accounts."""
 
-    list = AsyncMethod(calls.user_list)
-    create = AsyncMethod(calls.user_create)
-    delete = AsyncMethod(calls.user_delete)
-    set_password = AsyncMethod(calls.user_set_password)
+    list = AsyncMethod(account_calls.user_list)
+    create = AsyncMethod(account_calls.user_create)
+    delete = AsyncMethod(account_calls.user_delete)
+    set_password = AsyncMethod(account_calls.user_set_password)
 
 
 class Quotas(Group):
     """What users may have."""
 
-    get = Method(calls.quota_get)
-    set = Method(calls.quota_set)
+    get = Method(account_calls.quota_get)
+    set = Method(account_calls.quota_set)
 
 
 class AsyncQuotas(AsyncGroup):
     """What users may have."""
 
-    get = AsyncMethod(calls.quota_get)
-    set = AsyncMethod(calls.quota_set)
+    get = AsyncMethod(account_calls.quota_get)
+    set = AsyncMethod(account_calls.quota_set)
 
 
 class Audit(Group):
     """Who did what."""
 
-    list = Method(calls.audit_list)
+    list = Method(account_calls.audit_list)
 
 
 class AsyncAudit(AsyncGroup):
     """Who did what."""
 
-    list = AsyncMethod(calls.audit_list)
+    list = AsyncMethod(account_calls.audit_list)
 
 
 class System(Group):
