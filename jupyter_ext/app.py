@@ -30,6 +30,7 @@ from traitlets import (
 
 from .api.services import Gate
 from .api.switch import Switch
+from .desk.address import check_proxy, own_url
 from .desk.lock import DeskLock
 from .desk.remote import RemoteDesk
 from .errors import PlatformError, Unavailable
@@ -42,8 +43,6 @@ if TYPE_CHECKING:
 
 PATHS = r"/(?:api/v1(?:/.*)?|ws|(?:containers|devices|images)(?:/.*)?)$"
 """What is ours below the base URL; everything else is Jupyter's."""
-
-WILDCARDS = ("", "0.0.0.0", "::")  # noqa: S104 - compared with, not bound to
 
 
 class JupyterExt(ExtensionApp):
@@ -71,7 +70,10 @@ class JupyterExt(ExtensionApp):
         help="File with that key (default: $JUPYTER_EXT_STORE_KEY_FILE, else store.key beside "
         "SQLite's file). A PostgreSQL `store_url` needs one of them.",
     ).tag(config=True)
-    admin_username = Unicode("admin", help="Name of the first administrator.").tag(config=True)
+    admin_username = Unicode(
+        help="Name of the first administrator (default: admin; on a JupyterHub user's own server "
+        "that user).",
+    ).tag(config=True)
     admin_password = Unicode(
         "",
         help="Password of the first administrator (default: random, shown once at first).",
@@ -90,6 +92,13 @@ class JupyterExt(ExtensionApp):
         "",
         help="Address of a desk (`jupyter ext serve`) that this server forwards to, base URL "
         "included. Empty: this server is the desk of its `home`, or forwards to the one that is.",
+    ).tag(config=True)
+    hub_group_roles = Dict(
+        key_trait=Unicode(),
+        value_trait=Unicode(),
+        help="Roles of the members of groups of the JupyterHub whose service this desk is, "
+        '{"gpu-operators": "operator"}; of several the first one listed counts. '
+        "The Hub's administrators are administrators, everybody else is a user.",
     ).tag(config=True)
     rate_limits = Dict(
         help="Requests by dialect, overriding the documented ones: "
@@ -149,6 +158,12 @@ class JupyterExt(ExtensionApp):
     @default("home")
     def _default_home(self) -> str:
         return os.environ.get("JUPYTER_EXT_HOME") or str(Path(jupyter_data_dir()) / "jupyter_ext")
+
+    @default("admin_username")
+    def _default_admin(self) -> str:
+        from .accounts.hub import owner_name
+
+        return owner_name(os.environ)
 
     @validate("allowed_addresses")
     def _readable_addresses(self, proposal: Bunch) -> list[str]:
@@ -280,11 +295,12 @@ class JupyterExt(ExtensionApp):
         await self._starting
 
     async def _start(self) -> None:
-        url = self.own_url()
+        url = own_url(self.serverapp)
+        check_proxy(self.serverapp)
         if self._remote is not None:
             self.log.info("jupyter_ext forwards to the desk at %s", self._remote.url)
             os.environ["JUPYTER_EXT_URL"] = url
-            if (token_file := self._remote.token_file) is not None:
+            if token_file := self._remote.kernels_file(Path(self.serverapp.runtime_dir)):
                 os.environ["JUPYTER_EXT_TOKEN_FILE"] = token_file
             return
         if self._desk is None:
@@ -303,11 +319,3 @@ class JupyterExt(ExtensionApp):
         os.environ["JUPYTER_EXT_URL"] = url
         os.environ["JUPYTER_EXT_TOKEN_FILE"] = str(self._desk.token_file)
         self._gate.open()
-
-    def own_url(self) -> str:
-        """Return where a process of this machine reaches this server, ending with a slash."""
-        server = self.serverapp
-        ip = "127.0.0.1" if server.ip in (*WILDCARDS, "localhost") else server.ip
-        scheme = "https" if server.certfile else "http"
-        host = f"[{ip}]" if ":" in ip else ip
-        return f"{scheme}://{host}:{server.port}{server.base_url}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
@@ -15,6 +16,7 @@ from .accounts import audit_routes, quota_routes
 from .accounts import routes as account_routes
 from .accounts.api_keys import ApiKeyManager
 from .accounts.audit import AuditManager
+from .accounts.hub import HubUsers
 from .accounts.manager import AccountManager
 from .accounts.permissions import allowed
 from .accounts.quota_ledger import QuotaLedger
@@ -35,7 +37,7 @@ from .containers import routes as container_routes
 from .containers.defaults import ContainerDefaults
 from .containers.service import ContainerService
 from .desk.lock import write_private
-from .errors import PlatformError
+from .errors import Forbidden, InvalidRequest, PlatformError
 from .events import routes as event_routes
 from .events.bus import Bus
 from .events.manager import EventManager
@@ -104,6 +106,7 @@ class Desk:
             admin_password=app.admin_password or None,
         )
         self.keys = ApiKeyManager(self.store)
+        self.hub = self._hub_users()
         self.guard = AddressGuard(app.allowed_addresses)
         ledger = QuotaLedger(self.store, parse_defaults(app.quotas))
         self.quotas = QuotaManager(self.store, ledger)
@@ -139,7 +142,7 @@ class Desk:
         self.limits = RateLimiter(app.rate_limits, app.rate_limit_storage, DIALECTS)
         self.services = Services(
             gate=gate,
-            authenticator=Authenticator(self.keys, self._jupyter_account),
+            authenticator=Authenticator(self.keys, self._jupyter_account, self.hub),
             limits=self.limits,
             sockets=SocketCounter(app.socket_limit),
             idempotency=self.operations.keys,
@@ -173,7 +176,22 @@ class Desk:
 
     async def _jupyter_account(self, user: User) -> Account:
         """Map a Jupyter login: on a single-user server everybody who can log in is its owner."""
-        return await self.accounts.owner()
+        hub_token = getattr(user, "hub_token", None)
+        if hub_token is None:
+            return await self.accounts.owner()
+        found = (await self.hub.verify(hub_token)).account if self.hub else None
+        if found is None:
+            raise Forbidden("This desk is not told who JupyterHub's users are.")
+        return found
+
+    def _hub_users(self) -> HubUsers | None:
+        """Return who knows the users of a JupyterHub, on a desk that is its service."""
+        url = os.environ.get("JUPYTERHUB_API_URL")
+        service = os.environ.get("JUPYTERHUB_SERVICE_NAME")
+        if not (url and service):
+            return None
+        roles = self._app.hub_group_roles
+        return HubUsers(self.accounts, api_url=url, service=service, group_roles=roles)
 
     # -- life --------------------------------------------------------------------------------------
 
@@ -185,6 +203,13 @@ class Desk:
         PlatformError
             The store can't be opened.
         """
+        if self.hub is not None and self._app.registration == "open":
+            raise InvalidRequest(
+                fields={
+                    "JupyterExt.registration": "can't be open beside a JupyterHub: "
+                    "whoever takes the name of one of its users would have their things"
+                }
+            )
         await self.store.open()
         await self.lease.start()
         await self.accounts.start()
@@ -216,6 +241,8 @@ class Desk:
         await self.accounts.stop()
         await self.lease.stop()
         await self.limits.close()
+        if self.hub is not None:
+            await self.hub.close()
         await self.store.close()
         with suppress(FileNotFoundError):
             self.token_file.unlink()

@@ -118,12 +118,21 @@ class Directory:
         self._known.clear()
 
 
+_DIGEST = 16
+"""Hexadecimal digits: many, since in some hubs people choose their names, and look for clashes."""
+_READABLE = 32 - _DIGEST - 1
+_MADE = re.compile(rf".*-[0-9a-f]{{{_DIGEST}}}")
+
+
 def local_name(name: str) -> str:
-    """Return the user name here of somebody whom a hub calls `name`; the same for the same."""
+    """Return the user name here of somebody whom a hub calls `name`; the same for the same.
+
+    What reads like one made here is made, too: it may be somebody else's.
+    """
     lowered = name.lower()
-    if lowered == name and username_problem(name) is None:
+    if lowered == name and username_problem(name) is None and not _MADE.fullmatch(name):
         return name
-    readable = re.sub(r"[^a-z0-9_-]+", "-", lowered).strip("-")[:23] or "u"
-    if not readable[0].isalpha():
-        readable = f"u{readable}"[:23]
-    return f"{readable}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+    readable = re.sub(r"[^a-z0-9_-]+", "-", lowered).strip("-")[:_READABLE] or "u"
+    if not "a" <= readable[0] <= "z":
+        readable = f"u{readable}"[:_READABLE]
+    return f"{readable}-{hashlib.sha256(name.encode()).hexdigest()[:_DIGEST]}"

@@ -133,19 +133,31 @@ class AccountManager:
         """Return all user names by account id."""
         return await self._directory.names()
 
-    async def ensure(self, name: str, *, role: str = "user") -> Account:
+    async def ensure(self, name: str, *, role: str | None = None) -> Account:
         """Return the account of somebody that JupyterHub knows, made when they first come.
 
         A hub's name that can't be one here (an e-mail address, say) becomes one that can.
+
+        Parameters
+        ----------
+        role
+            What the account shall be from now on; without one it stays what it is.
         """
         username = local_name(name)
         try:
-            return await self.by_name(username)
+            account = await self.by_name(username)
         except NotFound:
-            pass
-        with suppress(Conflict):
-            async with self._store.write() as session:
-                await self._directory.add(session, username, role=role)
+            with suppress(Conflict):
+                async with self._store.write() as session:
+                    await self._directory.add(session, username, role=role or "user")
+            account = await self.by_name(username)
+        if role in (None, account.role):
+            return account
+        async with self._store.write() as session:
+            record = await self._directory.find(session, account.id)
+            _log.info("%s was %s and is %s now", username, record.role, role)
+            record.role = role
+            await self._store.signals.raise_(session, CHANGES)
         return await self.by_name(username)
 
     async def authenticate(self, username: str, password: str) -> Account:

@@ -37,6 +37,13 @@ class KeyVerifier(Protocol):
         """Answer or raise `Unauthenticated`."""
 
 
+class TokenVerifier(Protocol):
+    """Whoever judges tokens of Jupyter's form in Jupyter's stead: a JupyterHub."""
+
+    async def verify(self, token: str) -> Credential:
+        """Answer or raise; `Unavailable` where it can't be asked."""
+
+
 class Authenticator:
     """One verifier for every carrier, used by every HTTP and WebSocket handler.
 
@@ -46,15 +53,19 @@ class Authenticator:
         Knows the API keys.
     jupyter_account
         Maps a Jupyter login to an account.
+    hub
+        Knows whose a token is, on a desk of a JupyterHub.
     """
 
     def __init__(
         self,
         keys: KeyVerifier,
         jupyter_account: Callable[[User], Awaitable[Account]],
+        hub: TokenVerifier | None = None,
     ) -> None:
         self._keys = keys
         self._jupyter_account = jupyter_account
+        self._hub = hub
 
     async def key(self, key: str) -> Credential:
         """Verify an API key.
@@ -100,10 +111,15 @@ class Authenticator:
                     raise Unauthenticated(
                         "X-API-Key and a Jupyter token disagree. Send one of them."
                     )
-                return None
+                if self._hub is None:
+                    return None
+                credential = await self._hub.verify(token)
         if credential is not None and credential.account is not None:
             name = credential.account.username
             handler._jupyter_current_user = handler.current_user = User(username=name)
+            # Where JupyterHub's provider remembers whom it found: it would send our header to the
+            # Hub otherwise.
+            handler._jupyterhub_user = handler.current_user  # type: ignore[attr-defined]
             # Read by jupyter_server's is_token_authenticated: no XSRF check for a header that no
             # page can forge.
             handler._token_authenticated = True  # type: ignore[attr-defined]
@@ -123,6 +139,9 @@ class Authenticator:
         Unauthenticated
             The request carries a Jupyter token that is wrong.
         """
+        if self._hub is not None and sends_jupyter_token(handler):
+            authorization = handler.request.headers["Authorization"]
+            return await self._hub.verify(authorization.partition(" ")[2].strip())
         judged = handler.identity_provider.auth_enabled and sends_jupyter_token(handler)
         if judged and not handler.token_authenticated:
             raise Unauthenticated("The Jupyter token of this request is not this server's.")

@@ -312,6 +312,9 @@ async def test_whoever_a_hub_names_gets_an_account(accounts: AccountManager) -> 
     assert made[0].role == "user"
     assert username_problem(made[0].username) is None
     assert (await accounts.ensure("jane")).username == "jane"
+    assert (await accounts.ensure("jane", role="operator")).role == "operator"
+    assert (await accounts.ensure("jane")).role == "operator"
+    assert (await accounts.ensure("joan", role="viewer")).role == "viewer"
     with pytest.raises(Unauthenticated):
         await accounts.authenticate("jane", "")
 
@@ -322,6 +325,14 @@ def test_hub_names_stay_apart() -> None:
     assert len(set(made)) == len(names)
     assert [username_problem(name) for name in made] == [None] * len(names)
     assert made[0] == "jane"
+
+
+def test_nobody_takes_a_hub_name_that_was_made() -> None:
+    """A hub's user who calls themselves what somebody else's name became is somebody else."""
+    made = local_name("Jane.Doe@example.org")
+    assert len(made) <= 32
+    assert local_name(made) != made
+    assert username_problem(local_name(made)) is None
 
 
 @pytest.mark.parametrize(
