@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from ..errors import Unauthenticated
-from .lock import find_desk
+from .lock import find_desk, write_private
 
 if TYPE_CHECKING:
     import httpx
@@ -40,6 +40,7 @@ class RemoteDesk:
         self._home = home
         self._url = url.rstrip("/") + "/" if url else ""
         self._lost = lost
+        self._written: Path | None = None
 
     @property
     def url(self) -> str:
@@ -81,8 +82,7 @@ class RemoteDesk:
         Unauthenticated
             This server has nothing that the desk believes.
         """
-        hub_token = os.environ.get("JUPYTERHUB_API_TOKEN")
-        if self._url and hub_token:
+        if hub_token := self._hub_token:
             return {"Authorization": f"token {hub_token}"}
         token_file = self.token_file
         if token_file is not None:
@@ -94,12 +94,39 @@ class RemoteDesk:
             "(`pig api key create --name NAME` there makes one)."
         )
 
+    @property
+    def _hub_token(self) -> str | None:
+        """What names this server's user to a desk that is a service of the same JupyterHub."""
+        return os.environ.get("JUPYTERHUB_API_TOKEN") if self._url else None
+
+    def kernels_file(self, folder: Path) -> str | None:
+        """Return the file with what kernels and terminals of this server say to it, if any.
+
+        Under a JupyterHub that is the Hub's token of this server, which they have in their
+        environment anyhow (so has Jupyter's own ``jpserver-*.json`` beside it): it is their
+        user's, opens this server, and ends with it. A key of the desk beside it would be one more
+        secret that opens less and lives longer.
+
+        Parameters
+        ----------
+        folder
+            Jupyter's runtime folder, the user's own.
+        """
+        if not (hub_token := self._hub_token):
+            return self.token_file
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._written = folder / f"jupyter_ext-{os.getpid()}.token"
+        write_private(self._written, hub_token)
+        return str(self._written)
+
     async def lost(self) -> None:
         """Say that the desk did not answer."""
         if self._lost is not None:
             await self._lost()
 
     async def close(self) -> None:
-        """Close the connections."""
+        """Close the connections, and take back what kernels had."""
+        if self._written is not None:
+            self._written.unlink(missing_ok=True)
         if "client" in self.__dict__:
             await self.client.aclose()
