@@ -68,3 +68,4 @@ if ! fresh python "dev $inputs" && ! fresh python "$extras $inputs"; then
   done_with python "$extras $inputs"
 fi
 scripts/panel.sh install
+if [ "$purpose" = test ]; then scripts/hub_proxy.sh >/dev/null; fi
