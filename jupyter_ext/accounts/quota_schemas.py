@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Final, Literal
@@ -67,11 +66,12 @@ def _count(value: Any) -> int:
 
 
 def _cores(value: Any) -> int:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, int | float) or value != value:
         raise ValueError("must be a number of cores, such as 2 or 0.5")
     if value < 0 or 0 < value < 0.001:
         raise ValueError("must be 0, or 0.001 cores or more")
-    return _bounded(round(value * 1000))
+    # Compared before it is multiplied: what is too much may be more than a number can be.
+    return _bounded(round(value * 1000) if value < LARGEST else LARGEST + 1)
 
 
 def _bytes(value: Any) -> int:

@@ -54,7 +54,8 @@ class Recorder:
         """A thing that exists, for the parameter of a path; made where there is none."""
         client = self.client
         if name == "name":
-            return "docs.js"
+            # A role that nobody here has: what is set of it bothers none of the other requests.
+            return "viewer" if "quotas" in path else "docs.js"
         if name == "username":
             username = "u" + "".join(self.random.choices(string.ascii_lowercase, k=8))
             client.post("users", json={"username": username, "password": "secret"})
