@@ -25,6 +25,7 @@ from .unix_users import UnixUser, unix_users
 
 PASSWORD = "secret-of-the-tests"
 SERVICE_TOKEN = "token-of-another-service"
+OUTSIDE_TOKEN = "token-of-a-desk-outside"
 ADMIN = "dana"
 GROUP = "gpu-operators"
 MEMBER = "olga"
@@ -47,6 +48,8 @@ c.Spawner.cmd = [{python!r}, "-m", "jupyterhub.singleuser"]
 c.Spawner.environment = {environ!r}
 c.JupyterHub.services[0]["environment"].update({environ!r})
 c.JupyterHub.services.append({{"name": "other", "api_token": {service_token!r}, "admin": True}})
+outside = {{"name": "outside", "url": {outside!r}, "api_token": {outside_token!r}}}
+c.JupyterHub.services.append(outside | {{"oauth_no_confirm": True}})
 """
 
 
@@ -66,6 +69,8 @@ class Hub:
     ----------
     url
         Of its proxy, ending in ``/``.
+    outside
+        Where a desk that the Hub does not start is expected.
     alice, bob
         Two who have servers.
     desk
@@ -74,7 +79,7 @@ class Hub:
 
     url: str
     api: str
-    desk_url: str
+    outside: str
     folder: Path
     engine: Dockerd
     socket: Path
@@ -162,7 +167,7 @@ def _start(
     proxy: list[str],
 ) -> Hub:
     alice, bob, desk = users
-    ports = {name: scratch.free_port() for name in ("proxy", "proxy_api", "hub", "desk")}
+    ports = {name: scratch.free_port() for name in ("proxy", "proxy_api", "hub", "desk", "outside")}
     url = f"http://127.0.0.1:{ports['proxy']}/"
     desk_address = f"http://127.0.0.1:{ports['desk']}"
     private = folder / "root"
@@ -191,6 +196,8 @@ def _start(
         python=sys.executable,
         environ=environ,
         service_token=SERVICE_TOKEN,
+        outside=f"http://127.0.0.1:{ports['outside']}",
+        outside_token=OUTSIDE_TOKEN,
     )
     config = private / "jupyterhub_config.py"
     config.write_text(text)
@@ -210,7 +217,7 @@ def _start(
     return Hub(
         url=url,
         api=f"http://127.0.0.1:{ports['hub']}/hub/api",
-        desk_url=f"{desk_address}/services/desk/",
+        outside=f"http://127.0.0.1:{ports['outside']}",
         folder=folder,
         engine=engine,
         socket=socket,

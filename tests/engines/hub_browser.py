@@ -26,7 +26,7 @@ class Browser(httpx.Client):
         self.name = name
         self.get("hub/login").raise_for_status()
         form = {"username": name, "password": PASSWORD, "_xsrf": self.xsrf("hub/")}
-        self.post("hub/login", data=form).raise_for_status()
+        self.post("hub/login", params={"next": "/hub/home"}, data=form).raise_for_status()
 
     def xsrf(self, path: str) -> str:
         """Return what a page below `path` reads from its cookie."""
