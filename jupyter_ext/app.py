@@ -41,7 +41,10 @@ if TYPE_CHECKING:
     from .api.switch import Handler
     from .assembly import Desk
 
-PATHS = r"/(?:api/v1(?:/.*)?|ws|(?:containers|devices|images)(?:/.*)?)$"
+PATHS = (
+    r"/(?:api/v1(?:/.*)?|api/(?:login|register|logout|verify)/?|ws"
+    r"|(?:containers|devices|images)(?:/.*)?)$"
+)
 """What is ours below the base URL; everything else is Jupyter's."""
 
 
@@ -87,6 +90,13 @@ class JupyterExt(ExtensionApp):
         '{"user": {"containers": 20, "cpu": 8, "memory": "16GB"}}, of containers, cpu (cores), '
         "memory, disk, gpus, databases, machines; None is no limit, and * is every role but admin "
         "(default: 20 containers and 5 machines for *).",
+    ).tag(config=True)
+    password_length = Int(6, help="Characters that a new password must have at least.").tag(
+        config=True
+    )
+    login_lifetime = Float(
+        7 * 24 * 3600.0,
+        help="Seconds that a login by password lives after it was last refreshed.",
     ).tag(config=True)
     desk_url = Unicode(
         "",

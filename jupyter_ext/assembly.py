@@ -12,17 +12,24 @@ from typing import TYPE_CHECKING
 
 from jupyter_server.auth import User
 
-from .accounts import audit_routes, quota_routes
+from .accounts import audit_routes, login_routes, quota_routes
 from .accounts import routes as account_routes
 from .accounts.api_keys import ApiKeyManager
 from .accounts.audit import AuditManager
 from .accounts.hub import HubUsers
+from .accounts.logins import LoginManager
 from .accounts.manager import AccountManager
+from .accounts.passwords import Passwords
 from .accounts.permissions import allowed
 from .accounts.quota_ledger import QuotaLedger
 from .accounts.quota_schemas import parse_defaults
 from .accounts.quotas import QuotaManager
+from .accounts.registration import RegistrationManager
+from .accounts.roles import RoleManager
 from .accounts.schemas import Account
+from .accounts.sessions import Sessions
+from .accounts.throttle import LoginThrottle
+from .accounts.users import UserManager
 from .addresses import AddressGuard
 from .api import docs
 from .api.application import handlers_for, sockets_for
@@ -57,6 +64,7 @@ ROUTES = [
     *account_routes.ROUTES,
     *quota_routes.ROUTES,
     *audit_routes.ROUTES,
+    *login_routes.ROUTES,
     *operation_routes.ROUTES,
     *event_routes.ROUTES,
     *container_routes.ROUTES,
@@ -99,12 +107,15 @@ class Desk:
         self.bus = Bus(retention=app.event_history, history=app.event_history_size)
         self.lease = ServerLease(self.store)
         self.operations = Operations(self.store, self.bus, self.lease)
+        passwords = Passwords(app.password_length)
         self.accounts = AccountManager(
             self.store,
-            self.bus,
             admin_username=app.admin_username,
             admin_password=app.admin_password or None,
+            passwords=passwords,
         )
+        self.users = UserManager(self.store, self.bus, passwords, app.admin_username)
+        self.roles = RoleManager(self.store)
         self.keys = ApiKeyManager(self.store)
         self.hub = self._hub_users()
         self.guard = AddressGuard(app.allowed_addresses)
@@ -112,6 +123,15 @@ class Desk:
         self.quotas = QuotaManager(self.store, ledger)
         self.audit = AuditManager(self.store, timedelta(days=app.audit_retention) or None)
         self.operations.on_end(self.audit.operation_ended)
+        self.sessions = Sessions(self.store)
+        self.limits = RateLimiter(app.rate_limits, app.rate_limit_storage, DIALECTS)
+        throttle = LoginThrottle(self.limits)
+        self.logins = LoginManager(
+            self.accounts, self.sessions, throttle, lifetime=app.login_lifetime
+        )
+        self.registration = RegistrationManager(
+            self.store, passwords, self.logins, throttle, app.registration
+        )
         self.containers = ContainerService(
             self.store,
             self.bus,
@@ -126,8 +146,8 @@ class Desk:
             guard=self.guard,
             quotas=ledger,
         )
-        self.accounts.on_delete(self.containers.refuse_deletion)
-        self.accounts.on_delete(self.operations.refuse_deletion)
+        self.users.add_belongings(self.containers.belongings)
+        self.users.add_belongings(self.operations)
         self.system = SystemManager(
             home,
             {
@@ -139,10 +159,9 @@ class Desk:
         )
         self.events = EventManager(self.bus, TOPICS)
         self.reference = docs.Reference(app.serverapp.base_url)
-        self.limits = RateLimiter(app.rate_limits, app.rate_limit_storage, DIALECTS)
         self.services = Services(
             gate=gate,
-            authenticator=Authenticator(self.keys, self._jupyter_account, self.hub),
+            authenticator=Authenticator(self.keys, self.sessions, self._jupyter_account, self.hub),
             limits=self.limits,
             sockets=SocketCounter(app.socket_limit),
             idempotency=self.operations.keys,
@@ -159,10 +178,13 @@ class Desk:
         """Return the handlers of every route, WebSockets first."""
         managers = [
             self.system,
-            self.accounts,
+            self.users,
+            self.roles,
             self.keys,
             self.quotas,
             self.audit,
+            self.logins,
+            self.registration,
             self.operations,
             self.events,
             self.reference,
@@ -219,6 +241,7 @@ class Desk:
                 self._app.admin_username,
                 self.accounts.first_password,
             )
+        await self.sessions.start()
         await self.keys.start()
         await self.quotas.start()
         await self.audit.start()

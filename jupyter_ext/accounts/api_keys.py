@@ -110,9 +110,10 @@ class ApiKeyManager:
                 .where(ApiKeyRecord.hash == digest.hex())
             )
             row = found.first()
-        if row is None:
-            raise Unauthenticated(WRONG)
-        record, user = row
+            if row is None:
+                raise Unauthenticated(WRONG)
+            record, user = row
+            account = await self._directory.account(session, user)
         if record.expires_at is not None and record.expires_at <= utcnow():
             raise Unauthenticated(WRONG)
         if not user.enabled:
@@ -122,7 +123,7 @@ class ApiKeyManager:
             credential=Credential(
                 id=f"key:{record.id}",
                 kind="api-key",
-                account=user.account(),
+                account=account,
                 limited=record.kind != "local",
                 scopes=None if record.scopes is None else frozenset(record.scopes),
             ),
@@ -266,7 +267,8 @@ class ApiKeyManager:
         if not caller.is_admin:
             raise Forbidden("Only an administrator makes keys for somebody else.")
         async with self._store.read() as session:
-            return (await self._directory.find(session, owner)).account()
+            found = await self._directory.find(session, owner)
+            return await self._directory.account(session, found)
 
     def _view(self, record: ApiKeyRecord, username: str) -> ApiKey:
         used = self._used.get(record.id)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 
 from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
@@ -13,7 +14,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from ..errors import Conflict, NotFound
 from ..store.database import Store, next_number
 from ..store.types import utcnow
-from .records import UserRecord
+from .memory import Memory
+from .permissions import ROLES
+from .records import RoleRecord, UserRecord
 from .schemas import Account, username_problem
 
 CHANGES = "accounts"
@@ -25,9 +28,7 @@ class Directory:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._known: dict[str, Account] = {}
-        self._generation = 0
-        store.signals.on_change(CHANGES, self._forget)
+        self._known: Memory[str, Account] = Memory(store.signals, CHANGES)
 
     async def by_name(self, username: str) -> Account:
         """Return an account.
@@ -39,16 +40,23 @@ class Directory:
         """
         if account := self._known.get(username):
             return account
-        generation = self._generation
+        generation = self._known.generation
         async with self._store.read() as session:
             record = await self.by_username(session, username)
-        if record is None:
-            raise NotFound("user", username)
-        account = record.account()
-        if generation == self._generation:
-            # Otherwise something changed since it was read.
-            self._known[username] = account
+            if record is None:
+                raise NotFound("user", username)
+            account = await self.account(session, record)
+        self._known.keep(username, account, generation)
         return account
+
+    async def account(self, session: AsyncSession, record: UserRecord) -> Account:
+        """Return what managers know of somebody, with what a role of the administrator's grants."""
+        account = record.account()
+        if record.role in ROLES:
+            return account
+        role = await session.get(RoleRecord, record.role)
+        granted = tuple(role.permissions) if role is not None else ()
+        return replace(account, permissions=(*account.permissions, *granted))
 
     async def names(self) -> dict[str, str]:
         """Return all user names by account id."""
@@ -112,10 +120,6 @@ class Directory:
             raise Conflict("user", username) from error
         await self._store.signals.raise_(session, CHANGES)
         return record
-
-    def _forget(self) -> None:
-        self._generation += 1
-        self._known.clear()
 
 
 _DIGEST = 16

@@ -6,33 +6,179 @@ from collections.abc import Iterable, Mapping
 
 from .schemas import Account, Credential
 
-_OWN = ("api-key:*", "user:password", "operation:*", "event:read", "system:read")
+PERMISSIONS: Mapping[str, Mapping[str, str]] = {
+    "container": {
+        "create": "Make containers",
+        "read": "See containers, their logs and files",
+        "start": "Start containers",
+        "stop": "Stop containers",
+        "restart": "Restart containers",
+        "update": "Change the limits of containers",
+        "exec": "Run commands in containers",
+        "write": "Put files into containers",
+        "delete": "Delete containers",
+    },
+    "image": {
+        "read": "See images",
+        "pull": "Pull images",
+        "create": "Save containers as images",
+        "share": "Share images with others",
+        "delete": "Delete images",
+    },
+    "metrics": {"read": "See what things use"},
+    "gpu": {"read": "See GPUs and who holds them"},
+    "device": {
+        "create": "Add devices",
+        "read": "See devices",
+        "update": "Change and drain devices",
+        "delete": "Remove devices",
+    },
+    "vm": {
+        "create": "Make virtual machines",
+        "read": "See virtual machines",
+        "start": "Start virtual machines",
+        "stop": "Stop virtual machines",
+        "update": "Change virtual machines",
+        "console": "Open consoles of virtual machines",
+        "snapshot": "Make and restore snapshots of virtual machines",
+        "bridge": "Put virtual machines on the host's network",
+        "delete": "Delete virtual machines",
+    },
+    "database": {
+        "create": "Make databases",
+        "read": "See databases",
+        "delete": "Delete databases",
+    },
+    "backup": {
+        "create": "Make backups",
+        "read": "See backups",
+        "restore": "Restore backups",
+        "delete": "Delete backups",
+    },
+    "snapshot": {
+        "create": "Make snapshots",
+        "read": "See snapshots",
+        "restore": "Restore snapshots",
+        "delete": "Delete snapshots",
+    },
+    "service": {
+        "read": "See services and their logs",
+        "control": "Start, stop and restart services",
+    },
+    "datasource": {
+        "create": "Add data sources",
+        "read": "See data sources and their metadata",
+        "update": "Change and test data sources",
+        "delete": "Delete data sources",
+    },
+    "task": {
+        "create": "Make collection tasks",
+        "read": "See tasks and their runs",
+        "update": "Change tasks",
+        "run": "Start, stop and run tasks",
+        "delete": "Delete tasks",
+    },
+    "template": {
+        "create": "Make templates",
+        "read": "See templates",
+        "update": "Change templates",
+        "delete": "Delete templates",
+    },
+    "webhook": {
+        "create": "Add webhooks",
+        "read": "See webhooks and their deliveries",
+        "delete": "Delete webhooks",
+    },
+    "user": {
+        "create": "Add and invite users",
+        "read": "See users, roles and permissions",
+        "update": "Change users",
+        "password": "Change one's own password",
+        "delete": "Delete users",
+    },
+    "role": {
+        "create": "Make roles",
+        "update": "Change roles",
+        "delete": "Delete roles",
+    },
+    "api-key": {
+        "create": "Make API keys",
+        "read": "See one's API keys",
+        "delete": "Revoke one's API keys",
+    },
+    "quota": {"read": "See quotas", "update": "Set quotas"},
+    "audit": {"read": "Read who did what"},
+    "operation": {"read": "See long work", "cancel": "Cancel long work"},
+    "event": {"read": "Follow events"},
+    "system": {"read": "See the state of the system", "admin": "Change the system's settings"},
+}
+"""Every permission, by what it is about; the route table names no other."""
+
+_OWN = (
+    "api-key:*",
+    "user:password",
+    "operation:*",
+    "event:read",
+    "system:read",
+    "gpu:read",
+    "device:read",
+)
+_THINGS = (
+    "container",
+    "image",
+    "vm",
+    "database",
+    "backup",
+    "snapshot",
+    "datasource",
+    "task",
+    "template",
+)
+_GUARDED = ("vm:bridge",)
+"""What an administrator grants by name."""
+
+
+def _acts(*never: str) -> tuple[str, ...]:
+    """Return what can be done with the things that people make, but for some acts."""
+    return tuple(
+        f"{thing}:{act}"
+        for thing in _THINGS
+        for act in PERMISSIONS[thing]
+        if act not in never and f"{thing}:{act}" not in _GUARDED
+    )
+
 
 ROLES: Mapping[str, tuple[str, ...]] = {
     "admin": ("*",),
     # Everything with what they own.
-    "user": (*_OWN, "container:*", "image:*", "metrics:*"),
+    "user": (*_OWN, *_acts(), "metrics:*", "webhook:*", "service:read"),
     # Makes, reads, changes and runs; deletes nothing.
-    "operator": (
+    "operator": (*_OWN, *_acts("delete"), "metrics:*", "webhook:read", "service:read"),
+    "viewer": (
         *_OWN,
-        "container:create",
-        "container:read",
-        "container:update",
-        "container:start",
-        "container:stop",
-        "container:restart",
-        "container:exec",
-        "container:write",
-        "image:read",
-        "image:pull",
-        "metrics:*",
+        *(f"{thing}:read" for thing in _THINGS),
+        "metrics:read",
+        "webhook:read",
+        "service:read",
     ),
-    "viewer": (*_OWN, "container:read", "image:read", "metrics:read"),
 }
-"""Permissions by role, with ``*`` for all of a thing or all at all."""
+"""Permissions of the roles that are always there, with ``*`` for all of a thing or all at all."""
 
-NEVER_BY_SCOPE = frozenset({"api-key:create"})
-"""A key that opens only a part could make itself one that opens the rest."""
+DESCRIPTIONS: Mapping[str, str] = {
+    "admin": "Does everything, with everybody's things",
+    "operator": "Makes, changes and runs; deletes nothing",
+    "user": "Does everything with their own things",
+    "viewer": "Looks at their own things",
+}
+
+NEVER_BY_SCOPE = frozenset({"api-key:create", "user:password"})
+"""A key that opens only a part could make itself a credential that opens the rest."""
+
+
+def known(permission: str) -> bool:
+    """Whether a permission, or ``thing:*``, exists."""
+    thing, _, act = permission.partition(":")
+    return thing in PERMISSIONS and (act == "*" or act in PERMISSIONS[thing])
 
 
 def allowed(credential: Credential, permission: str | None) -> bool:

@@ -7,13 +7,12 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, Field
 
-Role = Literal["admin", "operator", "user", "viewer"]
-
 KeyKind = Literal["api-key", "local"]
 
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}")
 _ID_LIKE = re.compile(r"user-\d+")
 _EMAIL = re.compile(r"[^@\s]+@[^@\s]+")
+_ROLE = re.compile(r"[a-z][a-z0-9_-]{0,31}")
 _SCOPE = re.compile(r"[a-z][a-z-]*:([a-z][a-z-]*|\*)")
 
 
@@ -26,7 +25,8 @@ class Account:
     id
         ``user-<n>``, never given twice.
     permissions
-        Granted to this account beside those of its role.
+        Granted to this account beside those that its role always has: its own, and those of a role
+        of the administrator's making.
     """
 
     id: str
@@ -48,9 +48,10 @@ class Credential:
     Parameters
     ----------
     id
-        What limits are counted by: ``key:<id>``, ``jupyter:<account>``, ``ip:<address>``.
+        What limits are counted by: ``key:<id>``, ``session:<id>``, ``jupyter:<account>``,
+        ``ip:<address>``.
     kind
-        ``api-key``, ``jupyter`` or ``anonymous``.
+        ``api-key``, ``jwt``, ``cookie``, ``jupyter`` or ``anonymous``.
     limited
         False for Jupyter's own login and for the keys of kernels and of the local command line.
     scopes
@@ -104,6 +105,28 @@ class AuditEntry:
     request_id: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Client:
+    """Whoever calls without a credential that the edge has judged: somebody who logs in or out.
+
+    Parameters
+    ----------
+    address
+        Where the request comes from.
+    same_origin
+        False where a page of another origin sent it.
+    bearer
+        The JSON Web Token of its ``Authorization``, not looked at.
+    cookie
+        The one of its ``user_token``, not looked at.
+    """
+
+    address: str
+    same_origin: bool = True
+    bearer: str | None = None
+    cookie: str | None = None
+
+
 def username_problem(name: str) -> str | None:
     """Say what is wrong with a user name; None for a good one."""
     if not name:
@@ -145,6 +168,12 @@ def _storable(text: str) -> str:
     return text
 
 
+def _role(name: str) -> str:
+    if not _ROLE.fullmatch(name):
+        raise ValueError("may have small letters, digits, - and _ only, and begins with a letter")
+    return name
+
+
 def _permissions(names: list[str] | None) -> list[str] | None:
     for name in names or ():
         if not _SCOPE.fullmatch(name):
@@ -162,6 +191,8 @@ def _future(moment: datetime | None) -> datetime | None:
     return moment.astimezone(UTC)
 
 
+RoleName = Annotated[str, Field(max_length=1000), AfterValidator(_role)]
+Email = Annotated[str | None, Field(max_length=254), AfterValidator(_email)]
 Username = Annotated[str, Field(max_length=1000), AfterValidator(_username)]
 Password = Annotated[str, Field(min_length=1, max_length=1000), AfterValidator(_storable)]
 Permissions = Annotated[list[str], Field(max_length=200), AfterValidator(_permissions)]
@@ -173,8 +204,8 @@ class NewUser(BaseModel):
 
     username: Username
     password: Password
-    role: Role = "user"
-    email: Annotated[str | None, Field(max_length=254), AfterValidator(_email)] = None
+    role: RoleName = "user"
+    email: Email = None
     databases: Annotated[list[str], Field(max_length=100)] = []
     permissions: Permissions = []
 
@@ -185,12 +216,26 @@ class NewPassword(BaseModel):
     password: Password
 
 
+class UserChange(BaseModel):
+    """What shall be different of a user; what is absent stays."""
+
+    role: RoleName | None = None
+    email: Email = None
+    permissions: Annotated[
+        list[str] | None, Field(max_length=200), AfterValidator(_permissions)
+    ] = None
+    enabled: bool | None = None
+    status: Literal["active", "disabled"] | None = None
+    """As the document of machines says `enabled`."""
+    password: Password | None = None
+
+
 class User(BaseModel):
     """A user as others see them: no password, no hash."""
 
     id: str
     username: str
-    role: Role
+    role: str
     email: str | None
     enabled: bool
     permissions: list[str]
@@ -209,9 +254,26 @@ class Deleted(BaseModel):
 class UserQuery(BaseModel):
     """Which users to list."""
 
-    role: Role | None = None
+    role: RoleName | None = None
+    status: Literal["active", "disabled"] | None = None
     limit: Annotated[int, Field(ge=1, le=1000)] = 100
     offset: Annotated[int, Field(ge=0, le=1_000_000_000)] = 0
+    page: Annotated[int | None, Field(ge=1, le=1_000_000)] = None
+    """Counts before `offset`, from 1."""
+
+    @property
+    def start(self) -> int:
+        """How many come before the first."""
+        return self.offset if self.page is None else (self.page - 1) * self.limit
+
+
+class UserDeletion(BaseModel):
+    """What becomes of a user's things; without either, they must have none."""
+
+    transfer_to: Annotated[str | None, Field(max_length=64)] = None
+    """A user's name or id, to whom they go."""
+    purge: bool = False
+    """They are deleted."""
 
 
 class NewApiKey(BaseModel):

@@ -22,7 +22,8 @@ from ..errors import (
     Unauthenticated,
     error_for_status,
 )
-from .dialects import Dialect, dialect_for
+from .authentication import sent_jwt
+from .dialects import MATRIX, VOIDVM, Dialect, dialect_for
 from .render import failure
 from .route import ErrorCodes
 from .services import Services
@@ -57,7 +58,10 @@ class AdmissionHandler(APIHandler):
     @property
     def dialect(self) -> Dialect:
         """The dialect of the path."""
-        return dialect_for("/" + self.request.path.removeprefix(self.base_url))
+        path = "/" + self.request.path.removeprefix(self.base_url)
+        if path.startswith("/api/v1/users") and sent_jwt(self.request) is not None:
+            return VOIDVM
+        return dialect_for(path)
 
     # -- letting in --------------------------------------------------------------------------------
 
@@ -79,19 +83,41 @@ class AdmissionHandler(APIHandler):
             raise
         await self._count(self.credential or anonymous(self.request.remote_ip))
 
+    async def admit_anybody(self) -> None:
+        """Count, without a look at credentials: the route makes or ends one.
+
+        Raises
+        ------
+        PlatformError
+            The server is not ready, its host is another one, or there were too many requests.
+        """
+        self.set_header("X-Request-Id", self.request_id)
+        if not self.services.gate.is_open:
+            await self.services.gate.passed()
+        if not self.check_host():
+            raise Forbidden(HOST_REFUSED)
+        await self._count(anonymous(self.request.remote_ip))
+
     async def _authenticate(self) -> Credential | None:
         authenticator = self.services.authenticator
         credential = await authenticator.adopt_header(self)
+        if credential is None and self.dialect is MATRIX:
+            credential = await authenticator.adopt_cookie(self)
         # JupyterHandler: host, its own login, CORS, XSRF.
         try:
             await super().prepare()
         except web.HTTPError as error:
             # A stranger without Jupyter's XSRF token is a stranger first; the host's check, which
             # has no message of its own, comes before everything.
-            if not self.current_user and error.log_message:
+            if self.current_user or not error.log_message:
+                raise translated(error, self.request.method or "") from error
+            if (credential := await authenticator.adopt_cookie(self)) is None:
                 raise Unauthenticated from error
-            raise translated(error, self.request.method or "") from error
-        return credential or await authenticator.adopt_jupyter(self)
+        return (
+            credential
+            or await authenticator.adopt_jupyter(self)
+            or await authenticator.adopt_cookie(self)
+        )
 
     async def _count(self, credential: Credential) -> None:
         address = self.request.remote_ip or ""

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from ..events import Bus
 from .channel import BoundSocket, ChannelSocket
-from .endpoint import Bound, Endpoint
+from .endpoint import Bound, Endpoint, Methods
 from .following import BoundFeed
 from .frames import FrameSocket
 from .route import Feed, Route, SocketRoute, bind
@@ -16,7 +16,11 @@ from .switch import Handler
 
 # Where a path that nobody serves is still ours to refuse, in its dialect. Never Jupyter's own
 # ``/api`` or ``/login``.
-UNKNOWN = (r"/api/v1(?:/.*)?", r"/(?:containers|devices|images)(?:/.*)?")
+UNKNOWN = (
+    r"/api/v1(?:/.*)?",
+    r"/(?:containers|devices|images)(?:/.*)?",
+    r"/api/(?:login|register|logout|verify)",
+)
 
 
 def handlers_for(
@@ -33,13 +37,11 @@ def handlers_for(
     ValueError
         Two routes share method and path.
     """
-    paths: dict[str, dict[str, Bound]] = defaultdict(dict)
+    paths: dict[str, Methods] = defaultdict(Methods)
     patterns: dict[str, str] = {}
     for route in routes:
         methods = paths[route.path]
-        if route.method in methods:
-            raise ValueError(f"{route.method} {route.path} is in the table twice")
-        methods[route.method] = Bound(route, bind(route.call, managers))
+        methods.add(Bound(route, bind(route.call, managers)))
         patterns[route.path] = route.pattern
     ordered = sorted(paths, key=lambda path: [part.startswith("{") for part in path.split("/")])
     handlers: list[Handler] = [
@@ -51,7 +53,7 @@ def handlers_for(
         for path in ordered
     ]
     handlers += [
-        (pattern, Endpoint, {"services": services, "methods": {}, "path": pattern})
+        (pattern, Endpoint, {"services": services, "methods": Methods(), "path": pattern})
         for pattern in UNKNOWN
     ]
     return handlers

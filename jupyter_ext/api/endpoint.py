@@ -11,6 +11,7 @@ from typing import IO, Any
 
 from jupyter_server.auth.decorator import allow_unauthenticated
 from tornado import web
+from tornado.httputil import HTTPServerRequest
 
 from ..accounts.schemas import Credential
 from ..errors import (
@@ -24,12 +25,13 @@ from ..errors import (
 from ..operations import Running
 from .admission import INTERNAL, JSON, AdmissionHandler, anonymous
 from .auditing import READS, REPLAYED, Trace
-from .dialects import Dialect
+from .authentication import client_of, sent_jwt
+from .dialects import VOIDVM, Dialect
 from .parsing import parse_body, parse_json, parse_query
 from .preferences import Preferences
 from .render import body_of, encode, jsonable
 from .replay import Claim
-from .route import MEGABYTE, Document, Route, Stream, Upload
+from .route import MEGABYTE, Cookie, Document, Route, Stream, Upload, WithCookies
 from .services import Services
 from .streams import send_stream
 
@@ -45,17 +47,51 @@ class Bound:
     call: Callable[..., Awaitable[Any]]
 
 
+class Methods:
+    """What one path answers.
+
+    A path that two documents have is answered as the one of machines has it for whoever comes with
+    a JSON Web Token, valid or not, and as the other one for everybody else.
+    """
+
+    def __init__(self) -> None:
+        self._all: dict[str, Bound] = {}
+        self._with_token: dict[str, Bound] = {}
+
+    def add(self, bound: Bound) -> None:
+        """Take one more.
+
+        Raises
+        ------
+        ValueError
+            There is one already.
+        """
+        route = bound.route
+        methods = self._all
+        if route.method in methods and route.dialect is VOIDVM:
+            methods = self._with_token
+        if route.method in methods:
+            raise ValueError(f"{route.method} {route.path} is in the table twice")
+        methods[route.method] = bound
+
+    def of(self, request: HTTPServerRequest) -> Mapping[str, Bound]:
+        """Return what answers a request, by method."""
+        if self._with_token and sent_jwt(request) is not None:
+            return {**self._all, **self._with_token}
+        return self._all
+
+
 @web.stream_request_body
 class Endpoint(AdmissionHandler):
     """Serves one path; the table says what each method does."""
 
-    def initialize(self, services: Services, methods: Mapping[str, Bound], path: str) -> None:
+    def initialize(self, services: Services, methods: Methods, path: str) -> None:
         """Take what `application.handlers_for` made of the table."""
         self.services = services
-        self.methods = methods
+        self.methods = methods.of(self.request)
         self.template = path
         method = self.request.method or "GET"
-        self.bound = methods.get("GET" if method == "HEAD" else method)
+        self.bound = self.methods.get("GET" if method == "HEAD" else method)
         if self.bound is not None:
             self.error_codes = self.bound.route.errors
         # Reads are the panel's and scripts' looking on, which must not keep an idle server alive.
@@ -79,7 +115,10 @@ class Endpoint(AdmissionHandler):
     async def prepare(self) -> None:  # type: ignore[override]
         """Authenticate and limit as soon as the headers are in."""
         try:
-            await self.admit()
+            if self.bound is not None and self.bound.route.anonymous:
+                await self.admit_anybody()
+            else:
+                await self.admit()
             if self.credential is None and not (self.bound and self.bound.route.public):
                 raise Unauthenticated
             route = self._served().route
@@ -208,6 +247,8 @@ class Endpoint(AdmissionHandler):
             await self._trace.succeeded(stored.status, message=REPLAYED)
             self._send(stored.status, stored.body.encode())
             return
+        if bound.route.anonymous:
+            arguments["client"] = client_of(self.request)
         result = await bound.call(credential.account, **arguments)
         if isinstance(result, Stream):
             await self._trace.succeeded(bound.route.status)
@@ -259,11 +300,28 @@ class Endpoint(AdmissionHandler):
                 body = route.dialect.success(202, jsonable(result.current()))
                 return 202, encode(body), JSON
             result = await result.wait()
+        if isinstance(result, WithCookies):
+            for cookie in result.cookies:
+                self._send_cookie(cookie)
+            result = result.value
         if isinstance(result, Document):
             if result.policy is not None:
                 self.set_header("Content-Security-Policy", result.policy)
             return route.status, result.body, result.content_type
         return route.status, encode(body_of(route, result)), JSON
+
+    def _send_cookie(self, cookie: Cookie) -> None:
+        """Set a cookie that no script reads and no other site sends, or take one away."""
+        self.set_cookie(
+            cookie.name,
+            cookie.value,
+            path=self.base_url,
+            # None is what a browser forgets when it ends; 0 what it forgets at once.
+            max_age=int(cookie.lifetime or 0),
+            httponly=True,
+            samesite="Lax",
+            secure=self.request.protocol == "https",
+        )
 
     async def _ended(self, running: Running[Any]) -> bool:
         """Wait for long work as long as the caller prefers; whether it ended."""

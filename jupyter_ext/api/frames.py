@@ -181,7 +181,7 @@ class FrameSocket(Socket):
                 raise InvalidRequest(fields={"token": "must be text"})
         else:
             try:
-                credential = await self.services.authenticator.key(token)
+                credential = await self.services.authenticator.bearer(token)
             except Unauthenticated:
                 # Counted as a request with a bad key is.
                 await self.count(anonymous(self.request.remote_ip))

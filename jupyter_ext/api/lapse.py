@@ -35,13 +35,15 @@ async def lapsed(
     PlatformError
         What the client shall hear.
     """
-    if credential.kind == "api-key" and key is None:
-        key = authenticator.sent_key(handler)
+    if credential.kind in ("api-key", "jwt") and key is None:
+        key = authenticator.sent(handler)
     while True:
         await asyncio.sleep(RECHECK_SECONDS)
         try:
             if key is not None:
-                now: Credential | None = await authenticator.key(key)
+                now: Credential | None = await authenticator.bearer(key)
+            elif credential.kind == "cookie":
+                now = await authenticator.adopt_cookie(handler)
             else:
                 now = await authenticator.adopt_jupyter(handler)
         except (Unauthenticated, Forbidden, NotFound) as error:

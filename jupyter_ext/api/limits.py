@@ -6,7 +6,7 @@ import asyncio
 import logging
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields
 from functools import cached_property
@@ -21,6 +21,11 @@ if TYPE_CHECKING:
     from limits.aio.strategies import MovingWindowRateLimiter
 
 MEMORY = "memory://"
+LOGINS = "logins"
+"""What wrong passwords are counted under, and configured."""
+LOGIN_LIMIT = RateLimit(10, 60, by_address=True)
+
+Ask = Callable[[Any, str, str], Awaitable[tuple[bool, float, int]]]
 STORAGE_SECONDS = 1.0
 """That Redis may take to count a request."""
 RETRY_SECONDS = 10.0
@@ -114,16 +119,40 @@ class RateLimiter:
         limit = self._limits[dialect.name]
         if not credential.limited or limit.amount <= 0:
             return None
+        who = f"ip:{address}" if limit.by_address else credential.id
+        passes, reset, remaining = await self._anywhere(self._count, dialect.name, who)
+        return Left(limit.amount, max(0, remaining - limit.burst), reset, passes)
+
+    # -- wrong passwords: the count that `LoginThrottle` asks for ----------------------------------
+
+    async def full(self, address: str) -> float | None:
+        """Return seconds until this address may try the next password; None where it may now."""
+        passes, reset, _ = await self._anywhere(self._look, LOGINS, f"ip:{address}")
+        return None if passes else max(1.0, reset - time.time())
+
+    async def count(self, address: str) -> None:
+        """Count a wrong password of an address."""
+        await self._anywhere(self._count, LOGINS, f"ip:{address}")
+
+    # -- inside ------------------------------------------------------------------------------------
+
+    async def _look(self, strategy: Any, name: str, who: str) -> tuple[bool, float, int]:
+        item = self._items[name]
+        if item.amount <= 0:
+            return True, 0.0, 0
+        passes = await strategy.test(item, name, who)
+        reset, remaining = await strategy.get_window_stats(item, name, who)
+        return passes, reset, remaining
+
+    async def _anywhere(self, ask: Ask, name: str, who: str) -> tuple[bool, float, int]:
+        """Ask Redis where it is and answers, and this server's own memory otherwise."""
         if self._local is None:
             await self.start()
-        who = f"ip:{address}" if limit.by_address else credential.id
-        counted = None
         if self._shared is not None and time.monotonic() >= self._shared_again:
-            counted = await self._count_shared(self._shared, dialect.name, who)
-        if counted is None:
-            counted = await self._count(self._local, dialect.name, who)
-        passes, reset, remaining = counted
-        return Left(limit.amount, max(0, remaining - limit.burst), reset, passes)
+            counted = await self._shared_or_none(ask, self._shared, name, who)
+            if counted is not None:
+                return counted
+        return await ask(self._local, name, who)
 
     async def _count(self, strategy: Any, name: str, who: str) -> tuple[bool, float, int]:
         item = self._items[name]
@@ -131,14 +160,14 @@ class RateLimiter:
         reset, remaining = await strategy.get_window_stats(item, name, who)
         return passes, reset, remaining
 
-    async def _count_shared(
-        self, strategy: MovingWindowRateLimiter, name: str, who: str
+    async def _shared_or_none(
+        self, ask: Ask, strategy: MovingWindowRateLimiter, name: str, who: str
     ) -> tuple[bool, float, int] | None:
         from limits.errors import StorageError
 
         try:
             async with asyncio.timeout(STORAGE_SECONDS):
-                return await self._count(strategy, name, who)
+                return await ask(strategy, name, who)
         except (StorageError, OSError, TimeoutError) as error:
             # A counter that is down must not take everything else down with it.
             _log.warning("Requests are counted by this server alone: Redis failed (%s)", error)
@@ -221,14 +250,14 @@ def merged_limits(
     ValueError
         The configuration can't be meant so; the text names the trait, the dialect and the part.
     """
-    names = [dialect.name for dialect in dialects]
+    names = [*(dialect.name for dialect in dialects), LOGINS]
     if unknown := set(configured) - set(names):
         raise ValueError(
-            f"rate_limits: no dialect is called {min(map(str, unknown))!r}, only {', '.join(names)}"
+            f"rate_limits: nothing is called {min(map(str, unknown))!r}, only {', '.join(names)}"
         )
+    documented = {dialect.name: dialect.limit for dialect in dialects} | {LOGINS: LOGIN_LIMIT}
     return {
-        dialect.name: _merged(dialect.name, dialect.limit, configured.get(dialect.name, {}))
-        for dialect in dialects
+        name: _merged(name, limit, configured.get(name, {})) for name, limit in documented.items()
     }
 
 

@@ -28,8 +28,18 @@ What changes is sent by `GET /api/v1/events`, and as frames over the WebSocket `
 """
 
 SECURITY: Schema = {
-    "bearer": {"type": "http", "scheme": "bearer", "description": "An API key."},
+    "bearer": {
+        "type": "http",
+        "scheme": "bearer",
+        "description": "An API key, or the token of a login.",
+    },
     "key": {"type": "apiKey", "in": "header", "name": "X-API-Key", "description": "An API key."},
+    "cookie": {
+        "type": "apiKey",
+        "in": "cookie",
+        "name": "user_token",
+        "description": "What `POST /api/login` sets, beside `username`.",
+    },
     "jupyter": {
         "type": "apiKey",
         "in": "header",
@@ -97,7 +107,12 @@ class DocumentBuilder:
         """Describe one more route, which takes some milliseconds."""
         name = route.dialect.name
         self._tags[name] = {"name": name, "description": SHAPES[name].about}
-        self._paths.setdefault(route.path, {})[route.method.lower()] = self._operation(route)
+        methods = self._paths.setdefault(route.path, {})
+        method, operation = route.method.lower(), self._operation(route)
+        # Two documents may have a route; the credential decides which of them answers.
+        methods[method] = (
+            self._either(methods[method], operation) if method in methods else operation
+        )
 
     def document(self, base_url: str) -> Schema:
         """Return the document of what was added, mounted at `base_url`."""
@@ -140,6 +155,28 @@ class DocumentBuilder:
             content = {JSON: {"schema": schema}}
             operation["requestBody"] = {"required": required, "content": content}
         return operation
+
+    def _either(self, first: Schema, second: Schema) -> Schema:
+        responses = {
+            status: self._either_response(first["responses"][status], response)
+            for status, response in second["responses"].items()
+        }
+        return {**first, "tags": [*first["tags"], *second["tags"]], "responses": responses}
+
+    def _either_response(self, *responses: Schema) -> Schema:
+        first, second = (
+            self.responses[each["$ref"].rpartition("/")[2]] if "$ref" in each else each
+            for each in responses
+        )
+        content = {
+            media: {
+                "schema": {
+                    "anyOf": [first["content"][media]["schema"], second["content"][media]["schema"]]
+                }
+            }
+            for media in first["content"]
+        }
+        return {**first, "content": content}
 
     def _path(self, route: Route) -> list[Schema]:
         schema = {"type": "string", "minLength": 1, "pattern": "^[^/]+$"}
@@ -279,7 +316,7 @@ def operation_id(route: Route) -> str:
     """Return a name for generated clients: ``post_containers_by_ref_start``."""
     parts = [part for part in route.path.split("/") if part and part not in ("api", "v1")]
     words = [f"by_{part[1:-1]}" if part.startswith("{") else part for part in parts]
-    prefix = [] if route.path.startswith("/api/") else [route.dialect.name]
+    prefix = [] if route.path.startswith("/api/v1/") else [route.dialect.name]
     return re.sub(r"\W", "_", "_".join([route.method.lower(), *prefix, *words]))
 
 

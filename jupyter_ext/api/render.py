@@ -27,7 +27,8 @@ def body_of(route: Route, result: Any) -> Json:
         data = view(result.value)
     else:
         data = view(result)
-    return route.dialect.success(route.status, data)
+    body = route.dialect.success(route.status, data)
+    return {**body, **{name: data[name] for name in route.beside}} if route.beside else body
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,6 +61,29 @@ class Change(Generic[T]):
 
 
 @dataclass(frozen=True, slots=True)
+class Cookie:
+    """A cookie of the reply: for this server's base URL, out of scripts' reach.
+
+    Parameters
+    ----------
+    lifetime
+        Seconds; None takes the cookie away.
+    """
+
+    name: str
+    value: str
+    lifetime: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class WithCookies(Generic[T]):
+    """A result that comes with cookies."""
+
+    value: T
+    cookies: Sequence[Cookie]
+
+
+@dataclass(frozen=True, slots=True)
 class Chunk:
     """A piece of a streamed reply.
 
@@ -168,6 +191,10 @@ class Route:
     audited
         Whether the edge records it where it changes something. False where the manager does, since
         it alone knows what there is to say: who logged in, say.
+    anonymous
+        Looks at none either, since it makes or ends one: `call` gets ``client=``, a `Client`.
+    beside
+        Fields of the data that the document shows at the top level of the body, too.
     """
 
     method: str
@@ -186,7 +213,14 @@ class Route:
     body_limit: int = MEGABYTE
     public: bool = False
     audited: bool = True
+    anonymous: bool = False
+    beside: Sequence[str] = ()
     summary: str = ""
+
+    def __post_init__(self) -> None:
+        """What looks at no credential can't need one."""
+        if self.anonymous and not self.public:
+            raise ValueError(f"{self.method} {self.path} is anonymous, so it is public")
 
     @cached_property
     def path_names(self) -> list[str]:

@@ -24,6 +24,7 @@ from ..errors import (
 )
 from .admission import INTERNAL, anonymous, translated
 from .auditing import refuse_on
+from .authentication import same_origin
 from .dialects import Dialect
 from .lapse import lapsed
 from .render import encode, failure
@@ -128,12 +129,20 @@ class Socket(WebSocketMixin, WebSocketHandler, JupyterHandler):
         authenticator = self.services.authenticator
         try:
             credential = await authenticator.adopt_header(self)
+            if credential is None:
+                credential = await authenticator.adopt_query(self)
             await super().prepare()
             if credential is None and not self._finished:
-                credential = await authenticator.adopt_jupyter(self)
+                credential = await authenticator.adopt_jupyter(self) or await self._by_cookie()
         except Unauthenticated:
             await self.count(anonymous(self.request.remote_ip))
             raise
+        return credential
+
+    async def _by_cookie(self) -> Credential | None:
+        credential = await self.services.authenticator.adopt_cookie(self)
+        if credential is not None and not same_origin(self.request):
+            raise Forbidden("A page of another origin opened this with your cookies.")
         return credential
 
     async def count(self, credential: Credential) -> None:

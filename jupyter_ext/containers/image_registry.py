@@ -120,6 +120,27 @@ class ImageRegistry:
             )
         self._put(KnownImage(known.iid, engine_id, known.owner, puller, known.public))
 
+    async def give(self, account: str, to: str | None) -> None:
+        """Make an account's images, and its right to delete what it pulled, somebody else's.
+
+        Parameters
+        ----------
+        to
+            None where what was pulled shall be nobody's.
+        """
+        async with self._store.write() as session:
+            for column in (ImageRecord.owner, ImageRecord.puller):
+                await session.execute(
+                    update(ImageRecord).where(column == account).values({column: to})
+                )
+            if not self._store.is_sqlite:
+                await self._store.signals.raise_(session, SIGNAL)
+        for known in tuple(self.by_engine.values()):
+            if account in (known.owner, known.puller):
+                owner = to if known.owner == account else known.owner
+                puller = to if known.puller == account else known.puller
+                self._put(KnownImage(known.iid, known.engine_id, owner, puller, known.public))
+
     async def release(self, engine_ids: list[str]) -> None:
         """Forget images that are gone."""
         iids = [self.by_engine[key].iid for key in engine_ids if key in self.by_engine]

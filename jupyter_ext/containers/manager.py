@@ -90,22 +90,6 @@ class ContainerManager:
         page = await self.list(caller, ContainerQuery(limit=1000))
         return {"items": [views.container(item) for item in page.items], **page.extra}
 
-    async def refuse_deletion(self, account: Account) -> None:
-        """Keep an account that has containers.
-
-        Raises
-        ------
-        Conflict
-            It has.
-        """
-        owned = [known for known in self._registry.by_cid.values() if known.owner == account.id]
-        if owned:
-            raise Conflict(
-                "user",
-                account.username,
-                f"{account.username} has {len(owned)} containers. Delete them first.",
-            )
-
     async def get(self, caller: Account, ref: str) -> Container:
         """A container with everything that is known of it.
 

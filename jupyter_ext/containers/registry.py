@@ -202,6 +202,21 @@ class Registry:
             if (known := self.by_cid.get(cid)) is not None:
                 self._put(replace(known, share=share))
 
+    async def give(self, cids: Collection[int], owner: str) -> None:
+        """Make containers somebody else's.
+
+        Raises
+        ------
+        Conflict
+            The new owner has one of the same name.
+        """
+        if not cids:
+            return
+        async with self._changing() as session:
+            await self._claims.give(session, cids, owner)
+        for cid in cids:
+            self._put(replace(self.by_cid[cid], owner=owner))
+
     async def dead_claims(self) -> list[int]:
         """Numbers that a server claimed and died before it had made the container."""
         open_ones = [known for known in self.by_cid.values() if known.engine_id is None]

@@ -13,6 +13,7 @@ from ..addresses import AddressGuard
 from ..errors import PlatformError, Unavailable
 from ..system.schemas import Problem
 from .access import Access
+from .belongings import ContainerBelongings
 from .contents import ContainerContents
 from .creation import Creation
 from .defaults import ContainerDefaults
@@ -34,7 +35,6 @@ from .tasks import end_soon
 from .usage import ContainerUsage
 
 if TYPE_CHECKING:
-    from ..accounts.schemas import Account
     from ..events.bus import Bus
     from ..operations.manager import Operations
     from ..store import Store
@@ -153,6 +153,9 @@ class ContainerService:
         self.usage = ContainerUsage(self.access, self.registry, self.sampler, bus)
         self.watch = EngineWatch(self.mirror, bus, self.mounts)
         contents = ContainerContents(self.access, driver, defaults)
+        self.belongings = ContainerBelongings(
+            self.registry, self.keeper, self.images, driver, self.mirror
+        )
         self.managers: list[object] = [
             self.containers,
             self.images,
@@ -211,16 +214,6 @@ class ContainerService:
     def probe(self) -> tuple[str, Problem | None]:
         """The engine's state, from memory."""
         return self.watch.probe()
-
-    async def refuse_deletion(self, account: Account) -> None:
-        """Keep an account that owns something.
-
-        Raises
-        ------
-        Conflict
-            It has containers or images.
-        """
-        await self.containers.refuse_deletion(account)
 
     # -- inside ----------------------------------------------------------------------------------
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from datetime import timedelta
 from typing import Any, TypeVar
@@ -117,13 +117,18 @@ class Operations:
         """Call ``await tell(session, operation)`` in the transaction that writes an end."""
         self._ledger.at_end.append(tell)
 
-    async def refuse_deletion(self, account: Account) -> None:
-        """Keep an account that still has work going on.
+    async def owned(self, account: Account) -> Sequence[str]:
+        """Return what still goes on for an account; what has ended is only history."""
+        count = await self._ledger.active_of(account.id)
+        return [f"{count} operations that go on"] if count else []
+
+    async def transfer(self, account: Account, to: Account) -> None:
+        """Refuse while something goes on: it would end in the name of somebody who is gone.
 
         Raises
         ------
         Conflict
-            It has.
+            Something does.
         """
         if count := await self._ledger.active_of(account.id):
             raise Conflict(
@@ -131,6 +136,16 @@ class Operations:
                 account.username,
                 f"{account.username} has {count} operations going on. Cancel them first.",
             )
+
+    async def purge(self, account: Account) -> None:
+        """Refuse while something goes on.
+
+        Raises
+        ------
+        Conflict
+            Something does.
+        """
+        await self.transfer(account, account)
 
     # -- for the application -----------------------------------------------------------------
 

@@ -16,7 +16,15 @@ from jupyter_ext.accounts.key_format import digest_of, new_key, well_formed
 from jupyter_ext.accounts.manager import AccountManager
 from jupyter_ext.accounts.permissions import allowed
 from jupyter_ext.accounts.records import ApiKeyRecord, UserRecord
-from jupyter_ext.accounts.schemas import Account, Credential, KeyQuery, NewApiKey, NewUser
+from jupyter_ext.accounts.schemas import (
+    Account,
+    Credential,
+    KeyQuery,
+    NewApiKey,
+    NewUser,
+    UserDeletion,
+)
+from jupyter_ext.accounts.users import UserManager
 from jupyter_ext.errors import Forbidden, InvalidRequest, NotFound, Unauthenticated
 from jupyter_ext.store import Store
 
@@ -28,8 +36,9 @@ from ..store.test_database import reopened
 class People:
     """An administrator, two users and their keys."""
 
-    def __init__(self, store: Store, accounts: AccountManager) -> None:
+    def __init__(self, store: Store, bus: Told, accounts: AccountManager) -> None:
         self.accounts = accounts
+        self.users = UserManager(store, bus, QuickPasswords(), "admin")
         self.keys = ApiKeyManager(store)
         self.admin: Account
         self.alice: Account
@@ -39,17 +48,15 @@ class People:
         await self.accounts.start()
         self.admin = await self.accounts.owner()
         for name in ("alice", "bob"):
-            await self.accounts.create(self.admin, NewUser(username=name, password="123456"))
+            await self.users.create(self.admin, NewUser(username=name, password="123456"))
         self.alice = await self.accounts.by_name("alice")
         self.bob = await self.accounts.by_name("bob")
 
 
 @pytest.fixture
 def people(store: Store, bus: Told, jp_asyncio_loop: asyncio.AbstractEventLoop) -> Iterator[People]:
-    accounts = AccountManager(
-        store, bus, admin_password="correct horse", passwords=QuickPasswords()
-    )
-    people = People(store, accounts)
+    accounts = AccountManager(store, admin_password="correct horse", passwords=QuickPasswords())
+    people = People(store, bus, accounts)
     jp_asyncio_loop.run_until_complete(people.arrive())
     yield people
     jp_asyncio_loop.run_until_complete(people.keys.stop())
@@ -156,7 +163,7 @@ async def test_an_expired_key_opens_nothing_even_from_memory(people: People) -> 
 async def test_keys_die_with_their_user(people: People) -> None:
     made = await people.keys.create(people.alice, NewApiKey(name="laptop"))
     await people.keys.verify(made.key)
-    await people.accounts.delete(people.admin, "alice")
+    await people.users.delete(people.admin, "alice", UserDeletion())
     assert people.keys.verify_cached(made.key) is None
     with pytest.raises(Unauthenticated):
         await people.keys.verify(made.key)

@@ -24,7 +24,7 @@ def test_users_come_and_go_and_survive_a_crash(make_server: MakeServer, store_ur
         assert (again.status_code, again.json()["error"]["code"]) == (409, "CONFLICT")
         listed = admin.get("users").json()["users"]
         assert [user["username"] for user in listed] == ["alice", "admin"]
-        bad = admin.post("users", json={"username": "user-7", "password": "", "role": "king"})
+        bad = admin.post("users", json={"username": "user-7", "password": "", "role": "The king"})
         assert bad.status_code == 400
         assert set(bad.json()["error"]["details"]) == {"username", "password", "role"}
         short = admin.put("users/alice/password", json={"password": "12345"})

@@ -55,6 +55,16 @@ class Keys:
             raise Unauthenticated("This API key is revoked.") from None
 
 
+class Tokens:
+    """Nobody has logged in."""
+
+    def verify_cached(self, token: str, kind: str) -> Credential | None:
+        return None
+
+    async def verify(self, token: str, kind: str) -> Credential:
+        raise Unauthenticated("This token is not valid.")
+
+
 class Stage:
     """A manager whose answers a test sets."""
 
@@ -118,7 +128,7 @@ class House:
         gate.open()
         self.services = Services(
             gate=gate,
-            authenticator=Authenticator(self.keys, self._jupyter_account),
+            authenticator=Authenticator(self.keys, Tokens(), self._jupyter_account),
             limits=RateLimiter(
                 {each.name: {"amount": 0} for each in DIALECTS}, "memory:", DIALECTS
             ),

@@ -287,9 +287,31 @@ async def test_an_engine_that_goes_away(world: World) -> None:
 
 async def test_an_account_with_containers_stays(world: World) -> None:
     await make(world)
-    with pytest.raises(Conflict, match="1 containers"):
-        await world.service.refuse_deletion(ALICE)
-    await world.service.refuse_deletion(BOB)
+    assert await world.service.belongings.owned(ALICE) == ["container web"]
+    assert await world.service.belongings.owned(BOB) == []
+
+
+async def test_containers_are_given_away(world: World) -> None:
+    await make(world)
+    await make(world, BOB)
+    with pytest.raises(Conflict, match="bob has containers of these names already: web"):
+        await world.service.belongings.transfer(ALICE, BOB)
+    await world.containers.update(BOB, "web", ContainerChange(name="other"))
+    await world.service.belongings.transfer(ALICE, BOB)
+    assert (await world.containers.list(ALICE, ContainerQuery())).total == 0
+    page = await world.containers.list(BOB, ContainerQuery())
+    assert sorted(item.name for item in page.items) == ["other", "web"]
+    names = {container.name for container in await world.engine.list_containers()}
+    assert names == {"bob.other", "bob.web"}
+
+
+async def test_containers_are_purged(world: World) -> None:
+    await make(world)
+    await make(world, BOB)
+    await world.service.belongings.purge(ALICE)
+    assert (await world.containers.list(ALICE, ContainerQuery())).total == 0
+    names = {container.name for container in await world.engine.list_containers()}
+    assert names == {"bob.web"}
 
 
 async def test_the_owner_of_the_server_uses_the_engines_own_network(world: World) -> None:

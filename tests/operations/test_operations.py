@@ -381,11 +381,14 @@ async def test_without_a_store_nothing_begins(
 
 async def test_who_has_work_going_on_stays(operations: Operations) -> None:
     running = await operations.start(ALICE, "test", "x", forever)
+    assert await operations.owned(ALICE) == ["1 operations that go on"]
+    assert await operations.owned(BOB) == []
     with pytest.raises(Conflict, match="1 operations"):
-        await operations.refuse_deletion(ALICE)
-    await operations.refuse_deletion(BOB)
+        await operations.transfer(ALICE, BOB)
+    with pytest.raises(Conflict, match="1 operations"):
+        await operations.purge(ALICE)
     await operations.cancel(ALICE, running.operation.id)
-    await operations.refuse_deletion(ALICE)
+    await operations.purge(ALICE)
 
 
 async def test_old_operations_are_let_go(store: Store, bus: Told, lease: ServerLease) -> None:

@@ -1,0 +1,342 @@
+"""Users as administrators look after them: who can be added, changed, and go."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+from sqlalchemy import ColumnElement, delete, func, select
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from ..api.route import Page
+from ..errors import Conflict, Forbidden, InvalidRequest, NotFound
+from ..store.database import Store
+from .directory import CHANGES, Directory
+from .passwords import Passwords
+from .permissions import known
+from .quota_ledger import forget_user
+from .records import LoginRecord, UserRecord
+from .roles import require_role
+from .schemas import (
+    Account,
+    Deleted,
+    NewPassword,
+    NewUser,
+    User,
+    UserChange,
+    UserDeletion,
+    UserQuery,
+)
+
+SHOWN = 20
+"""Names of somebody's things in a refusal."""
+
+
+class Publisher(Protocol):
+    """Whoever tells of changes."""
+
+    def publish(
+        self, topic: str, data: Any, *, owner: str | None = None, key: str | None = None
+    ) -> object:
+        """Tell the owner and administrators."""
+
+
+class Belongings(Protocol):
+    """Things of one kind that users own."""
+
+    async def owned(self, account: Account) -> Sequence[str]:
+        """Return what keeps an account from being deleted, as a person calls it."""
+
+    async def transfer(self, account: Account, to: Account) -> None:
+        """Make all of it somebody else's.
+
+        Raises
+        ------
+        Conflict
+            It can't be: a name is taken there, or something of it is at work.
+        """
+
+    async def purge(self, account: Account) -> None:
+        """Delete all of it."""
+
+
+class UserManager:
+    """The rules of users.
+
+    Parameters
+    ----------
+    owner
+        The name of whoever owns this server, and stays.
+    """
+
+    def __init__(self, store: Store, bus: Publisher, passwords: Passwords, owner: str) -> None:
+        self._store = store
+        self._bus = bus
+        self._passwords = passwords
+        self._owner = owner
+        self._directory = Directory(store)
+        self._belongings: list[Belongings] = []
+
+    def add_belongings(self, belongings: Belongings) -> None:
+        """Ask of these things too when a user is deleted."""
+        self._belongings.append(belongings)
+
+    async def list(self, caller: Account, query: UserQuery) -> Page[User]:
+        """List users, newest first."""
+        _administrators_only(caller)
+        wanted: list[ColumnElement[bool]] = []
+        if query.role:
+            wanted.append(UserRecord.role == query.role)
+        if query.status:
+            wanted.append(UserRecord.enabled == (query.status == "active"))
+        async with self._store.read() as session:
+            count = select(func.count()).select_from(UserRecord).where(*wanted)
+            total = (await session.execute(count)).scalar_one()
+            rows = await session.scalars(
+                select(UserRecord)
+                .where(*wanted)
+                .order_by(UserRecord.created_at.desc(), UserRecord.id.desc())
+                .limit(query.limit)
+                .offset(query.start)
+            )
+            users = [record.view() for record in rows]
+        return Page(users, total, query.limit, query.start, "users")
+
+    async def get(self, caller: Account, username: str) -> User:
+        """Return one user: oneself, or anybody as an administrator.
+
+        Raises
+        ------
+        NotFound
+            There is none of this name or id, or it is somebody else.
+        """
+        _own_or_any(caller, username)
+        async with self._store.read() as session:
+            return (await self._directory.find(session, username)).view()
+
+    async def create(self, caller: Account, body: NewUser) -> User:
+        """Add a user.
+
+        Raises
+        ------
+        Conflict
+            The name is taken.
+        InvalidRequest
+            The password is too short, or a role or permission does not exist.
+        NotFound
+            A database that they shall use does not exist.
+        """
+        _administrators_only(caller)
+        if body.databases:
+            raise NotFound("database", body.databases[0])
+        _check_permissions(body.permissions)
+        self._passwords.check(body.password)
+        async with self._store.read() as session:
+            await require_role(session, body.role)
+        hashed = await self._passwords.hash(body.password)
+        async with self._store.write() as session:
+            record = await self._directory.add(
+                session,
+                body.username,
+                role=body.role,
+                password=hashed,
+                email=body.email,
+                permissions=body.permissions,
+            )
+        return self._tell(record)
+
+    async def update(self, caller: Account, username: str, body: UserChange) -> User:
+        """Change a user: one's own address, or anything of anybody as an administrator.
+
+        Raises
+        ------
+        NotFound
+            There is none of this name or id, or it is somebody else.
+        Forbidden
+            Only an administrator changes roles, permissions and who is enabled.
+        InvalidRequest
+            The password is too short, or a role or permission does not exist.
+        Conflict
+            They own this server, or are the last administrator.
+        """
+        _own_or_any(caller, username)
+        enabled = body.enabled if body.status is None else body.status == "active"
+        for field, value in (
+            ("role", body.role),
+            ("permissions", body.permissions),
+            ("status" if body.status else "enabled", enabled),
+        ):
+            if value is not None and not caller.is_admin:
+                raise Forbidden(
+                    f"Only an administrator changes {field}.", fields={field: "may not be changed"}
+                )
+        _check_permissions(body.permissions or [])
+        hashed = None if body.password is None else await self._passwords.hash(body.password)
+        async with self._store.write() as session:
+            record = await self._directory.find(session, username)
+            if body.role is not None:
+                await require_role(session, body.role)
+            falls = record.role == "admin" and (body.role or "admin") != "admin"
+            if falls or (enabled is False and record.enabled):
+                await self._refuse_to_fall(session, record)
+            if body.role is not None:
+                record.role = body.role
+            if enabled is not None:
+                record.enabled = enabled
+            if body.permissions is not None:
+                record.permissions = body.permissions
+            if "email" in body.model_fields_set:
+                record.email = body.email
+            if hashed is not None:
+                await self._take_password(session, record, hashed)
+            await self._store.signals.raise_(session, CHANGES)
+        return self._tell(record)
+
+    async def set_password(self, caller: Account, username: str, body: NewPassword) -> User:
+        """Give a user another password, which ends their logins: one's own, or anybody's as admin.
+
+        Raises
+        ------
+        NotFound
+            There is none of this name or id, or it is somebody else's.
+        InvalidRequest
+            It is too short.
+        """
+        _own_or_any(caller, username)
+        async with self._store.read() as session:
+            found = await self._directory.find(session, username)
+        hashed = await self._passwords.hash(body.password)
+        async with self._store.write() as session:
+            record = await self._directory.find(session, found.id)
+            await self._take_password(session, record, hashed)
+            await self._store.signals.raise_(session, CHANGES)
+        return record.view()
+
+    async def delete(self, caller: Account, username: str, query: UserDeletion) -> Deleted:
+        """Delete a user; their keys and logins die with them.
+
+        Raises
+        ------
+        NotFound
+            There is none of this name or id.
+        Conflict
+            They own something and nobody said what becomes of it, own this server, or are the last
+            administrator.
+        """
+        _administrators_only(caller)
+        if query.purge and query.transfer_to:
+            raise InvalidRequest(fields={"purge": "goes not together with transfer_to"})
+        async with self._store.read() as session:
+            account = (await self._directory.find(session, username)).account()
+            to = None
+            if query.transfer_to:
+                to = (await self._directory.find(session, query.transfer_to)).account()
+        if account.username == self._owner:
+            raise Conflict(
+                "user", account.username, f"{account.username} owns this server and stays."
+            )
+        if to is not None and to.id == account.id:
+            raise InvalidRequest(fields={"transfer_to": "is the user who is to be deleted"})
+        if to is None and not query.purge:
+            await self._refuse_owners(account)
+        if account.is_admin:
+            async with self._store.write() as session:
+                await self._keep_one(session, await self._directory.find(session, account.id))
+        for belongings in self._belongings:
+            if to is not None:
+                await belongings.transfer(account, to)
+            elif query.purge:
+                await belongings.purge(account)
+        await self._remove(account)
+        self._bus.publish(
+            "users", {"event": "removed", "id": account.id}, owner=account.id, key=account.id
+        )
+        return Deleted(username=account.username)
+
+    # -- inside ------------------------------------------------------------------------------
+
+    def _tell(self, record: UserRecord) -> User:
+        view = record.view()
+        self._bus.publish(
+            "users",
+            {"event": "changed", "user": view.model_dump(mode="json")},
+            owner=view.id,
+            key=view.id,
+        )
+        return view
+
+    async def _take_password(self, session: AsyncSession, record: UserRecord, hashed: str) -> None:
+        """Whoever knew the old one is logged out."""
+        record.password = hashed
+        await session.execute(delete(LoginRecord).where(LoginRecord.user_id == record.id))
+
+    async def _refuse_owners(self, account: Account) -> None:
+        things = [name for each in self._belongings for name in await each.owned(account)]
+        if not things:
+            return
+        more = f" and {len(things) - SHOWN} more" if len(things) > SHOWN else ""
+        raise Conflict(
+            "user",
+            account.username,
+            f"{account.username} owns {', '.join(things[:SHOWN])}{more}. Delete these first, give "
+            "them to somebody (transfer_to), or have them deleted too (purge).",
+        )
+
+    async def _remove(self, account: Account) -> None:
+        async with self._store.write() as session:
+            record = await self._directory.find(session, account.id)
+            if record.role == "admin":
+                await self._keep_one(session, record)
+            await forget_user(session, record)
+            await session.delete(record)
+            try:
+                await session.flush()
+            except IntegrityError as error:
+                # Something of theirs was made after it was looked for.
+                raise Conflict(
+                    "user", account.username, f"{account.username} still owns something."
+                ) from error
+            await self._store.signals.raise_(session, CHANGES)
+
+    async def _refuse_to_fall(self, session: AsyncSession, record: UserRecord) -> None:
+        if record.username == self._owner:
+            raise Conflict(
+                "user",
+                record.username,
+                f"{record.username} owns this server, and stays an administrator who is enabled.",
+            )
+        if record.role == "admin":
+            await self._keep_one(session, record)
+
+    async def _keep_one(self, session: AsyncSession, leaving: UserRecord) -> None:
+        # The rows are locked: two administrators that delete each other must not both succeed.
+        admins = await session.scalars(
+            select(UserRecord.id)
+            .where(UserRecord.role == "admin", UserRecord.enabled)
+            .with_for_update()
+        )
+        if not set(admins) - {leaving.id}:
+            raise Conflict(
+                "user",
+                leaving.username,
+                f"{leaving.username} is the last administrator. Make another one first.",
+            )
+
+
+def _administrators_only(caller: Account) -> None:
+    if not caller.is_admin:
+        raise Forbidden("Only an administrator looks after users.")
+
+
+def _own_or_any(caller: Account, username: str) -> None:
+    if not caller.is_admin and username not in (caller.username, caller.id):
+        raise NotFound("user", username)
+
+
+def _check_permissions(permissions: Sequence[str]) -> None:
+    for name in permissions:
+        if not known(name):
+            raise InvalidRequest(
+                fields={"permissions": f"{name!r} does not exist; see GET /api/v1/permissions"}
+            )
