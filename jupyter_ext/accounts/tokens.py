@@ -136,9 +136,14 @@ class Tokens:
             raise Unauthenticated(OVER) from None
         except (self._jwt.PyJWTError, ValueError, TypeError, OverflowError, RecursionError):
             raise Unauthenticated(WRONG) from None
+        named = (found["sub"], found["sid"], found["typ"])
+        if not all(isinstance(each, str) and each.isprintable() for each in named):
+            raise Unauthenticated(WRONG)
+        if type(found["gen"]) is not int:
+            raise Unauthenticated(WRONG)
         if found["typ"] not in kinds:
             raise Unauthenticated(
-                f"This is a token for another purpose ({found['typ']!s:.20}). Log in again."
+                f"This is a token for another purpose ({found['typ']:.20}). Log in again."
             )
         return Claims(found["sub"], found["sid"], found["gen"], found["typ"], float(found["exp"]))
 

@@ -312,16 +312,16 @@ class Endpoint(AdmissionHandler):
 
     def _send_cookie(self, cookie: Cookie) -> None:
         """Set a cookie that no script reads and no other site sends, or take one away."""
-        self.set_cookie(
-            cookie.name,
-            cookie.value,
-            path=self.base_url,
-            # None is what a browser forgets when it ends; 0 what it forgets at once.
-            max_age=int(cookie.lifetime or 0),
-            httponly=True,
-            samesite="Lax",
-            secure=self.request.protocol == "https",
-        )
+        guarded = {
+            "path": self.base_url,
+            "httponly": True,
+            "samesite": "Lax",
+            "secure": self.request.protocol == "https",
+        }
+        if cookie.lifetime is None:
+            self.clear_cookie(cookie.name, **guarded)
+        else:
+            self.set_cookie(cookie.name, cookie.value, max_age=int(cookie.lifetime), **guarded)
 
     async def _ended(self, running: Running[Any]) -> bool:
         """Wait for long work as long as the caller prefers; whether it ended."""
