@@ -162,4 +162,5 @@ class AccountManager:
                 update(UserRecord).where(UserRecord.id == record.id).values(**changes)
             )
             account = await self._directory.account(session, record)
+        record.last_login = changes["last_login"]
         return account, record.view()

@@ -312,7 +312,7 @@ class Endpoint(AdmissionHandler):
 
     def _send_cookie(self, cookie: Cookie) -> None:
         """Set a cookie that no script reads and no other site sends, or take one away."""
-        guarded = {
+        guarded: dict[str, Any] = {
             "path": self.base_url,
             "httponly": True,
             "samesite": "Lax",
