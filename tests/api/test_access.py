@@ -1,0 +1,311 @@
+"""Every route for every kind of caller: what `access.txt` says, in the dialect of the route.
+
+The expectations are written by hand; the requests are made from the table of routes, so that a
+route without expectations, and an expectation without its route, fail.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import itertools
+import tarfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import httpx
+import pytest
+from websockets.exceptions import ConnectionClosedError, InvalidStatus
+from websockets.sync.client import connect
+
+from jupyter_ext.accounts.tokens import Tokens
+from jupyter_ext.assembly import ROUTES, SOCKETS
+from jupyter_ext.store import Store
+
+from ..engines import images, jupyter
+from ..engines.dockerd import Dockerd
+from ..engines.registry import Registry
+from .conftest import UNLIMITED
+from .test_errors_over_http import dialect_of
+
+CALLERS = ("none", "bad", "expired", "revoked", "narrow", "viewer", "other", "owner", "admin")
+PASSWORD = "a secret one"
+USERS = {"viewer": ("victor", "viewer"), "other": ("olga", "user"), "owner": ("alice", "user")}
+BY_TOKEN = "/api/v1/users"
+
+
+@dataclass(frozen=True)
+class Expected:
+    """One line of the file."""
+
+    dialect: str
+    method: str
+    path: str
+    statuses: dict[str, str]
+
+    def __str__(self) -> str:
+        return f"{self.dialect} {self.method} {self.path}"
+
+
+def expectations() -> list[Expected]:
+    found = []
+    for line in Path(__file__).with_name("access.txt").read_text().splitlines():
+        words = line.split()
+        if len(words) == 3 + len(CALLERS):
+            found.append(Expected(*words[:3], dict(zip(CALLERS, words[3:], strict=True))))
+        else:
+            assert not words or line.startswith("#") or tuple(words) == CALLERS, line
+    return found
+
+
+EXPECTED = expectations()
+
+
+def test_the_file_and_the_table_name_the_same_routes() -> None:
+    table = [(route.dialect.name, route.method, route.path) for route in ROUTES]
+    table += [(route.dialect.name, "WS", route.path) for route in SOCKETS]
+    listed = [(each.dialect, each.method, each.path) for each in EXPECTED]
+    assert sorted(listed) == sorted(table)
+
+
+def tar() -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
+        archive.addfile(tarfile.TarInfo("empty"))
+    return buffer.getvalue()
+
+
+@dataclass
+class Stage:
+    """A server, people on it, and things of the owner's."""
+
+    server: jupyter.JupyterServer
+    registry: str
+    keys: dict[str, str] = field(default_factory=dict)
+    expired: str = ""
+    container: str = ""
+    ended: str = ""
+    """An operation of the owner's."""
+    numbers: Iterator[int] = field(default_factory=itertools.count)
+    http: httpx.Client = field(default_factory=lambda: httpx.Client(trust_env=False, timeout=60))
+
+    def __post_init__(self) -> None:
+        with self.server.client() as admin:
+            for name, role in USERS.values():
+                body = {"username": name, "password": PASSWORD, "role": role}
+                admin.post("users", json=body).raise_for_status()
+            self.keys = {caller: self.server.user_key(name) for caller, (name, _) in USERS.items()}
+            self.keys["admin"] = self.server.key()
+            self.keys["bad"] = "jx_" + "x" * 49
+            made = admin.post("api-keys", json={"name": "dead", "owner": "alice"}).json()
+            admin.delete(f"api-keys/{made['id']}").raise_for_status()
+            self.keys["revoked"] = made["key"]
+            narrow = {"name": "narrow", "scopes": ["gpu:read"]}
+        self.keys["narrow"] = self.call("owner", "POST", "api-keys", narrow)["key"]
+        self.expired = asyncio.run(self._expired())
+        self.container = self.made()
+
+    async def _expired(self) -> str:
+        store = Store(f"sqlite:///{self.server.home / 'store.db'}")
+        await store.open()
+        try:
+            tokens = Tokens(store)
+            await tokens.start()
+            await tokens.ready()
+            return tokens.make("access", "user-1", "login-0", 1, -60)
+        finally:
+            await store.close()
+
+    def call(self, caller: str, method: str, path: str, body: Any = None) -> Any:
+        """Return what a route answers, which must be a success."""
+        headers = {"X-API-Key": self.keys[caller]}
+        url = f"{self.server.api}/{path}"
+        return self.http.request(method, url, json=body, headers=headers).raise_for_status().json()
+
+    def name(self) -> str:
+        return f"thing-{next(self.numbers)}"
+
+    def made(self) -> str:
+        """Return a new container of the owner's that runs."""
+        body = {"image": "busybox:latest", "name": self.name(), "command": ["sleep", "1000"]}
+        return str(self.call("owner", "POST", "containers", body)["data"]["id"])
+
+    # -- callers -----------------------------------------------------------------------------------
+
+    def headers(self, caller: str, expected: Expected) -> dict[str, str]:
+        if caller == "none":
+            return {}
+        if caller == "expired":
+            return {"Authorization": f"Bearer {self.expired}"}
+        if expected.dialect == "voidvm" and expected.path.startswith(BY_TOKEN):
+            return {"Authorization": f"Bearer {self.token(caller)}"}
+        return {"X-API-Key": self.keys[caller]}
+
+    def token(self, caller: str = "owner") -> str:
+        name, password = "admin", PASSWORD
+        if caller != "admin":
+            name = USERS[caller][0]
+        login = {"username": name, "password": password}
+        reply = self.http.post(f"{self.server.api}/auth/login", json=login)
+        return str(reply.raise_for_status().json()["token"])
+
+    # -- things ------------------------------------------------------------------------------------
+
+    def thing(self, parameter: str, expected: Expected, granted: bool) -> str:
+        """Return what a path names; a new one where the request may take it away."""
+        taken = granted and expected.method == "DELETE"
+        if parameter == "ref":
+            if "/images/" in expected.path:
+                return self.pulled() if taken else "busybox:latest"
+            return self.made() if taken else self.container
+        makers: dict[str, Callable[[], str]] = {
+            "username": lambda: self.user() if taken else "alice",
+            "key_id": self.key,
+            "operation_id": self.operation,
+            "role": self.role,
+            "invitation_id": self.invitation,
+            "name": lambda: "docs.js",
+        }
+        return makers[parameter]()
+
+    def image(self) -> str:
+        return images.push_layers(self.registry, self.name(), sizes=(1 << 10,))
+
+    def pulled(self) -> str:
+        name = self.image()
+        self.call("owner", "POST", "images/pull", {"name": name})
+        return name
+
+    def user(self) -> str:
+        return str(
+            self.call("admin", "POST", "users", {"username": self.name(), "password": PASSWORD})[
+                "username"
+            ]
+        )
+
+    def role(self) -> str:
+        return str(
+            self.call("admin", "POST", "roles", {"name": self.name(), "permissions": []})["name"]
+        )
+
+    def invitation(self) -> str:
+        return str(self.call("admin", "POST", "invitations", {})["id"])
+
+    def key(self) -> str:
+        return str(self.call("owner", "POST", "api-keys", {"name": "spare"})["id"])
+
+    def operation(self) -> str:
+        if not self.ended:
+            self.pulled()
+            self.ended = self.call("owner", "GET", "operations")["operations"][0]["id"]
+        return self.ended
+
+    # -- requests ----------------------------------------------------------------------------------
+
+    def body(self, expected: Expected) -> dict[str, Any]:
+        login = {"username": "alice", "password": PASSWORD}
+        bodies: dict[str, Callable[[], dict[str, Any]]] = {
+            "POST /api/v1/users": lambda: {"username": self.name(), "password": PASSWORD},
+            "PUT /api/v1/users/{username}": lambda: {"email": "alice@example.org"},
+            "PUT /api/v1/users/{username}/password": lambda: {"password": PASSWORD},
+            "POST /api/v1/roles": lambda: {"name": self.name(), "permissions": ["image:read"]},
+            "PUT /api/v1/roles/{role}": lambda: {"description": "other"},
+            "POST /api/v1/api-keys": lambda: {"name": "made"},
+            "POST /api/v1/auth/login": lambda: login,
+            "POST /api/v1/login": lambda: login,
+            "POST /api/login": lambda: login,
+            "POST /api/v1/auth/refresh": lambda: {"token": self.token()},
+            "POST /api/v1/auth/logout": lambda: {"token": self.token()},
+            "POST /api/v1/refresh": lambda: {"refresh_token": self.pair()["refresh_token"]},
+            "POST /api/v1/logout": lambda: {"token": self.pair()["access_token"]},
+            "POST /api/register": lambda: {"username": self.name(), "password": PASSWORD},
+            "POST /api/v1/containers": lambda: {"image": "busybox:latest", "name": self.name()},
+            "PUT /api/v1/containers/{ref}": lambda: {"mem": 64},
+            "POST /api/v1/images/pull": lambda: {"name": self.image()},
+        }
+        make = bodies.get(f"{expected.method} {expected.path}")
+        return {"json": make()} if make else {}
+
+    def pair(self) -> dict[str, str]:
+        login = {"username": "alice", "password": PASSWORD}
+        pair: dict[str, str] = self.http.post(f"{self.server.api}/login", json=login).json()
+        return pair
+
+    def ask(self, caller: str, expected: Expected) -> httpx.Response | int:
+        granted = expected.statuses[caller][0] in "12"
+        path = expected.path.lstrip("/")
+        for route in (*ROUTES, *SOCKETS):
+            if route.path == expected.path:
+                for name in route.path_names:
+                    path = path.replace(
+                        "{" + name + "}", quote(self.thing(name, expected, granted), safe="")
+                    )
+                break
+        headers = self.headers(caller, expected)
+        if expected.method == "WS":
+            return handshake(f"{self.server.url}{path}?cmd=true", headers)
+        options = self.body(expected)
+        if path.endswith("archive"):
+            options = {"params": {"path": "/bin"}}
+            if expected.method == "PUT":
+                options["content"] = tar()
+        url = self.server.url + path
+        # Cookies of a login must not stand in for the caller of the next request.
+        self.http.cookies.clear()
+        if path.endswith("events"):
+            with self.http.stream("GET", url, headers=headers) as reply:
+                if reply.status_code != 200:
+                    reply.read()
+                return reply
+        return self.http.request(expected.method, url, headers=headers, **options)
+
+
+def handshake(url: str, headers: dict[str, str]) -> int:
+    """Open a WebSocket; what is not found is said by the code that closes it."""
+    try:
+        with connect(
+            url.replace("http", "ws", 1), additional_headers=headers, proxy=None
+        ) as socket:
+            for _ in socket:
+                pass
+            return socket.close_code - 4000 if (socket.close_code or 0) > 4000 else 101
+    except ConnectionClosedError as closed:
+        return (closed.rcvd.code if closed.rcvd else 0) - 4000
+    except InvalidStatus as refused:
+        return refused.response.status_code
+
+
+@pytest.fixture(scope="module")
+def stage(docker_engine: Dockerd, registry: Registry) -> Iterator[Stage]:
+    images.load_busybox(docker_engine, "busybox:latest")
+    config = {
+        "JupyterExt": {
+            "rate_limits": {**UNLIMITED, "logins": {"amount": 0}},
+            "registration": "open",
+            "admin_password": PASSWORD,
+            "allowed_addresses": ["127.0.0.0/8"],
+        }
+    }
+    with jupyter.jupyter_server(docker_host=docker_engine.url, config=config) as server:
+        yield Stage(server, registry.address)
+
+
+@pytest.mark.parametrize("expected", EXPECTED, ids=str)
+def test_a_route_answers_each_caller_as_it_should(stage: Stage, expected: Expected) -> None:
+    found, wrong = {}, []
+    for caller, status in expected.statuses.items():
+        if status == "-":
+            found[caller] = "-"
+            continue
+        reply = stage.ask(caller, expected)
+        if isinstance(reply, int):
+            found[caller] = str(reply)
+            continue
+        found[caller] = str(reply.status_code)
+        if reply.status_code >= 400 and dialect_of(reply.json()) != expected.dialect:
+            wrong.append(f"{caller}: {reply.text}")
+    assert found == expected.statuses
+    assert not wrong
