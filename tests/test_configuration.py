@@ -10,7 +10,7 @@ from .engines import jupyter
 @pytest.mark.parametrize(
     ("trait", "value", "said"),
     [
-        ("rate_limits", {"piglt": {"amount": 1}}, "no dialect is called 'piglt'"),
+        ("rate_limits", {"piglt": {"amount": 1}}, "nothing is called 'piglt'"),
         ("rate_limits", {"piglet": {"amount": "many"}}, "amount of piglet can't be 'many'"),
         ("rate_limits", {"piglet": 100}, "piglet can't be 100"),
         ("rate_limit_storage", "memcached://127.0.0.1", "neither memory:// nor redis://"),

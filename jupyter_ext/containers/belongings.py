@@ -16,7 +16,7 @@ from .references import engine_name
 
 if TYPE_CHECKING:
     from .docker_driver import DockerDriver
-    from .engine_types import EngineImage
+    from .image_types import EngineImage
     from .images import ImageManager
     from .keeper import Keeper
     from .mirror import Mirror
