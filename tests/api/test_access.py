@@ -167,7 +167,7 @@ class Stage:
             "operation_id": self.operation,
             "role": self.role,
             "invitation_id": self.invitation,
-            "name": lambda: "docs.js",
+            "name": lambda: "alice" if "quotas" in expected.path else "docs.js",
         }
         return makers[parameter]()
 
@@ -224,6 +224,7 @@ class Stage:
             "POST /api/register": lambda: {"username": self.name(), "password": PASSWORD},
             "POST /api/v1/containers": lambda: {"image": "busybox:latest", "name": self.name()},
             "PUT /api/v1/containers/{ref}": lambda: {"mem": 64},
+            "PUT /api/v1/quotas/{name}": lambda: {"containers": 30},
             "POST /api/v1/images/pull": lambda: {"name": self.image()},
         }
         make = bodies.get(f"{expected.method} {expected.path}")
