@@ -16,7 +16,12 @@ from .accounts import audit_routes, login_routes, quota_routes
 from .accounts import routes as account_routes
 from .accounts.api_keys import ApiKeyManager
 from .accounts.audit import AuditManager
+<<<<<<< HEAD
 from .accounts.hub import HubUsers
+=======
+from .accounts.directory import Directory
+from .accounts.login_journal import LoginJournal
+>>>>>>> 94a80a7 (The audit hears of logins; one that failed is written down beside its reply)
 from .accounts.logins import LoginManager
 from .accounts.manager import AccountManager
 from .accounts.passwords import Passwords
@@ -126,11 +131,12 @@ class Desk:
         self.sessions = Sessions(self.store)
         self.limits = RateLimiter(app.rate_limits, app.rate_limit_storage, DIALECTS)
         throttle = LoginThrottle(self.limits)
+        self.journal = LoginJournal(self.audit, Directory(self.store))
         self.logins = LoginManager(
-            self.accounts, self.sessions, throttle, lifetime=app.login_lifetime
+            self.accounts, self.sessions, throttle, self.journal, lifetime=app.login_lifetime
         )
         self.registration = RegistrationManager(
-            self.store, passwords, self.logins, throttle, app.registration
+            self.store, passwords, self.logins, throttle, self.journal, app.registration
         )
         self.containers = ContainerService(
             self.store,
@@ -260,6 +266,7 @@ class Desk:
         # Whoever listens hears how the work ended, and then the end.
         self.bus.close()
         await self.keys.stop()
+        await self.journal.stop()
         await self.audit.stop()
         await self.accounts.stop()
         await self.lease.stop()

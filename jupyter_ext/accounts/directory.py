@@ -49,6 +49,17 @@ class Directory:
         self._known.keep(username, account, generation)
         return account
 
+    async def by_id(self, account_id: str) -> Account:
+        """Return an account by its id.
+
+        Raises
+        ------
+        NotFound
+            There is none.
+        """
+        async with self._store.read() as session:
+            return await self.account(session, await self.find(session, account_id))
+
     async def account(self, session: AsyncSession, record: UserRecord) -> Account:
         """Return what managers know of somebody, with what a role of the administrator's grants."""
         account = record.account()

@@ -35,6 +35,7 @@ ROUTES = [
         view=views.machine_login,
         public=True,
         anonymous=True,
+        audited=False,
         beside=("token", "user"),
         summary="Log in for a token",
     ),
@@ -48,6 +49,7 @@ ROUTES = [
         view=views.machine_login,
         public=True,
         anonymous=True,
+        audited=False,
         beside=("token", "user"),
         summary="Exchange a token for the next",
     ),
@@ -60,6 +62,7 @@ ROUTES = [
         result=dict[str, str],
         public=True,
         anonymous=True,
+        audited=False,
         summary="End a login by its token",
     ),
     Route(
@@ -72,6 +75,7 @@ ROUTES = [
         view=views.token_pair,
         public=True,
         anonymous=True,
+        audited=False,
         summary="Log in for an access token and a refresh token",
     ),
     Route(
@@ -84,6 +88,7 @@ ROUTES = [
         view=views.token_pair,
         public=True,
         anonymous=True,
+        audited=False,
         summary="Exchange a refresh token for the next pair",
     ),
     Route(
@@ -95,6 +100,7 @@ ROUTES = [
         result=dict[str, str],
         public=True,
         anonymous=True,
+        audited=False,
         summary="End a login by its access token",
     ),
     Route(
@@ -115,6 +121,7 @@ ROUTES = [
         errors=OUTSIDE,
         public=True,
         anonymous=True,
+        audited=False,
         summary="Log in for cookies",
     ),
     Route(
@@ -127,6 +134,7 @@ ROUTES = [
         errors=OUTSIDE,
         public=True,
         anonymous=True,
+        audited=False,
         summary="Make an account of one's own, and log in",
     ),
     Route(
@@ -138,6 +146,7 @@ ROUTES = [
         errors=OUTSIDE,
         public=True,
         anonymous=True,
+        audited=False,
         summary="Empty the cookies, and end their login",
     ),
     Route(

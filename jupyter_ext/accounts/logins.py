@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from ..api.route import Cookie, WithCookies
 from ..errors import Forbidden, Unauthenticated
+from .login_journal import LoginJournal
 from .login_schemas import LoggedIn, Login, SentRefreshToken, SentToken
 from .manager import AccountManager
 from .schemas import Account, Client, User
-from .sessions import Sessions
+from .sessions import SessionKind, Sessions
 from .throttle import LoginThrottle
+from .tokens import TokenKind
 
 HOUR = 3600
 DAY = 24 * HOUR
@@ -35,12 +37,14 @@ class LoginManager:
         accounts: AccountManager,
         sessions: Sessions,
         throttle: LoginThrottle,
+        journal: LoginJournal,
         *,
         lifetime: float = 7 * DAY,
     ) -> None:
         self._accounts = accounts
         self._sessions = sessions
         self._throttle = throttle
+        self._journal = journal
         self._lifetime = lifetime
 
     # -- one token (machines) ----------------------------------------------------------------
@@ -56,7 +60,7 @@ class LoginManager:
             Too many were.
         """
         account, user = await self._judge(client, body)
-        login = await self._sessions.begin(account, "token", client.address, self._lifetime)
+        login = await self._begin(account, "token", client)
         access = await self._sessions.token("access", account, login, self._lifetime)
         return LoggedIn(user, access, None, int(self._lifetime))
 
@@ -82,7 +86,7 @@ class LoginManager:
         Unauthenticated
             The token is no good.
         """
-        await self._sessions.end(_sent(client, body), "access")
+        await self._end(client, _sent(client, body), "access")
         return {}
 
     # -- a pair (data sources) ---------------------------------------------------------------
@@ -98,7 +102,7 @@ class LoginManager:
             Too many were.
         """
         account, user = await self._judge(client, body)
-        login = await self._sessions.begin(account, "pair", client.address, self._lifetime)
+        login = await self._begin(account, "pair", client)
         return await self._pair(account, user, login)
 
     async def refresh_pair(self, caller: None, client: Client, body: SentRefreshToken) -> LoggedIn:
@@ -122,7 +126,7 @@ class LoginManager:
         Unauthenticated
             The token is no good.
         """
-        await self._sessions.end(_sent(client, body), "access", "refresh")
+        await self._end(client, _sent(client, body), "access", "refresh")
         return {}
 
     async def _pair(self, account: Account, user: User, login: tuple[str, int]) -> LoggedIn:
@@ -157,7 +161,7 @@ class LoginManager:
         self, account: Account, client: Client, message: str
     ) -> WithCookies[dict[str, str]]:
         """Begin a login by cookies for somebody who has proved who they are."""
-        login = await self._sessions.begin(account, "cookie", client.address, self._lifetime)
+        login = await self._begin(account, "cookie", client)
         token = await self._sessions.token("cookie", account, login, self._lifetime)
         return WithCookies(
             {"message": message},
@@ -180,7 +184,7 @@ class LoginManager:
         require_same_origin(client)
         if not client.cookie:
             raise Unauthenticated("You are not logged in.")
-        await self._sessions.end(client.cookie, "cookie")
+        await self._end(client, client.cookie, "cookie")
         return WithCookies(
             {"message": "logout success"}, (Cookie("username", ""), Cookie("user_token", ""))
         )
@@ -195,6 +199,15 @@ class LoginManager:
 
     # -- inside ------------------------------------------------------------------------------
 
+    async def _begin(self, account: Account, kind: SessionKind, client: Client) -> tuple[str, int]:
+        login = await self._sessions.begin(account, kind, client.address, self._lifetime)
+        await self._journal.begun(account, login[0], client)
+        return login
+
+    async def _end(self, client: Client, token: str, *kinds: TokenKind) -> None:
+        user, session = await self._sessions.end(token, *kinds)
+        await self._journal.ended(user, session, client)
+
     async def _judge(self, client: Client, body: Login) -> tuple[Account, User]:
         async with self._throttle.attempt(body.username, client.address) as attempt:
             try:
@@ -203,6 +216,7 @@ class LoginManager:
                 )
             except Unauthenticated:
                 attempt.right = False
+                self._journal.refused(body.username, client)
                 raise
             attempt.right = True
             return found

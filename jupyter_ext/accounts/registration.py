@@ -14,6 +14,7 @@ from ..errors import Forbidden, NotFound
 from ..store.database import Store
 from ..store.types import new_id, utcnow
 from .directory import Directory
+from .login_journal import LoginJournal
 from .login_schemas import (
     CreatedInvitation,
     Invitation,
@@ -51,8 +52,10 @@ class RegistrationManager:
         passwords: Passwords,
         logins: LoginManager,
         throttle: LoginThrottle,
+        journal: LoginJournal,
         mode: str,
     ) -> None:
+        self._journal = journal
         self._store = store
         self._passwords = passwords
         self._logins = logins
@@ -87,6 +90,7 @@ class RegistrationManager:
             attempt.right = False
             account = await self._make(body)
             attempt.right = True
+        await self._journal.registered(account, client)
         return await self._logins.welcome(account, client, "register success")
 
     async def _make(self, body: Registration) -> Account:

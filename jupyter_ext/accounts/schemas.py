@@ -119,12 +119,16 @@ class Client:
         The JSON Web Token of its ``Authorization``, not looked at.
     cookie
         The one of its ``user_token``, not looked at.
+    path, request_id
+        For the audit.
     """
 
     address: str
     same_origin: bool = True
     bearer: str | None = None
     cookie: str | None = None
+    path: str = ""
+    request_id: str = ""
 
 
 def username_problem(name: str) -> str | None:

@@ -195,8 +195,13 @@ class Sessions:
             await self._store.signals.raise_(session, CHANGES)
         raise Unauthenticated(SPENT if spent.rowcount else ENDED)  # type: ignore[attr-defined]
 
-    async def end(self, token: str, *kinds: TokenKind) -> None:
+    async def end(self, token: str, *kinds: TokenKind) -> tuple[str, str]:
         """End the login of a token.
+
+        Returns
+        -------
+        tuple
+            Ids of the account and of the login.
 
         Raises
         ------
@@ -214,6 +219,7 @@ class Sessions:
             await self._store.signals.raise_(session, CHANGES)
         if not ended.rowcount:  # type: ignore[attr-defined]
             raise Unauthenticated(ENDED)
+        return claims.user, claims.session
 
 
 def _digest(token: str, kind: TokenKind) -> bytes:

@@ -277,13 +277,15 @@ def sent_jwt(request: HTTPServerRequest) -> str | None:
     return token if scheme.lower() == "bearer" and is_jwt(token) else None
 
 
-def client_of(request: HTTPServerRequest) -> Client:
+def client_of(request: HTTPServerRequest, request_id: str) -> Client:
     """Return what a login is told of a request."""
     return Client(
         address=request.remote_ip or "",
         same_origin=same_origin(request),
         bearer=sent_jwt(request),
         cookie=sent_cookie(request),
+        path=request.path,
+        request_id=request_id,
     )
 
 

@@ -248,7 +248,7 @@ class Endpoint(AdmissionHandler):
             self._send(stored.status, stored.body.encode())
             return
         if bound.route.anonymous:
-            arguments["client"] = client_of(self.request)
+            arguments["client"] = client_of(self.request, self.request_id)
         result = await bound.call(credential.account, **arguments)
         if isinstance(result, Stream):
             await self._trace.succeeded(bound.route.status)

@@ -389,6 +389,33 @@ def test_a_wrong_login_tells_nothing(page):
     assert texts == {"The user name or the password is wrong."}
 
 
+def test_who_came_and_went_is_in_the_audit(server, page):
+    token = machines(page)
+    page.post("api/v1/auth/logout", headers=bearer(token))
+    page.post("api/v1/login", json={**ALICE, "password": "sesame sesame"})
+    page.post("api/v1/login", json={"username": "typed-in-the-wrong-field", "password": "x"})
+    with server.client() as admin:
+        wait = 50
+        while True:
+            entries = admin.get("audit", params={"action": "session:*", "limit": 4}).json()[
+                "entries"
+            ]
+            seen = [(each["action"], each["status"], each["target"]) for each in entries]
+            if ("session:create", 401, "") in seen or not wait:
+                break
+            wait -= 1
+    assert sorted(seen) == [
+        ("session:create", 200, "alice"),
+        ("session:create", 401, ""),
+        ("session:create", 401, "alice"),
+        ("session:delete", 200, "alice"),
+    ]
+    assert {each["address"] for each in entries} == {"127.0.0.1"}
+    assert entries[-1]["credential"].startswith("session:")
+    for secret in (token, "sesame", "typed-in", "wonderland"):
+        assert secret not in str(entries)
+
+
 def test_no_secret_is_in_the_log(server, page):
     token = machines(page)
     with server.client() as admin:
