@@ -291,7 +291,9 @@ def stage(docker_engine: Dockerd, registry: Registry) -> Iterator[Stage]:
         }
     }
     with jupyter.jupyter_server(docker_host=docker_engine.url, config=config) as server:
-        yield Stage(server, registry.address)
+        stage = Stage(server, registry.address)
+        yield stage
+        stage.http.close()
 
 
 @pytest.mark.parametrize("expected", EXPECTED, ids=str)
