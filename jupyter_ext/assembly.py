@@ -16,12 +16,9 @@ from .accounts import audit_routes, login_routes, quota_routes
 from .accounts import routes as account_routes
 from .accounts.api_keys import ApiKeyManager
 from .accounts.audit import AuditManager
-<<<<<<< HEAD
-from .accounts.hub import HubUsers
-=======
 from .accounts.directory import Directory
+from .accounts.hub import HubUsers
 from .accounts.login_journal import LoginJournal
->>>>>>> 94a80a7 (The audit hears of logins; one that failed is written down beside its reply)
 from .accounts.logins import LoginManager
 from .accounts.manager import AccountManager
 from .accounts.passwords import Passwords
