@@ -11,6 +11,7 @@ from ..store.database import Store
 from ..store.types import utcnow
 from .directory import CHANGES
 from .permissions import DESCRIPTIONS, PERMISSIONS, ROLES, known
+from .quota_limits import drop_limits, role_subject
 from .records import RoleRecord, UserRecord
 from .role_schemas import (
     DeletedRole,
@@ -132,6 +133,7 @@ class RoleManager:
                     "role", role, f"{users} users have the role {role}. Give them another first."
                 )
             await session.delete(record)
+            await drop_limits(session, role_subject(role))
             await self._store.signals.raise_(session, CHANGES)
         return DeletedRole(name=role)
 

@@ -76,7 +76,7 @@ def fake() -> Iterator[FakeHub]:
 def accounts(
     store: Store, bus: Told, jp_asyncio_loop: asyncio.AbstractEventLoop
 ) -> Iterator[AccountManager]:
-    manager = AccountManager(store, bus, admin_password="correct", passwords=QuickPasswords())
+    manager = AccountManager(store, admin_password="correct", passwords=QuickPasswords())
     jp_asyncio_loop.run_until_complete(manager.start())
     yield manager
     jp_asyncio_loop.run_until_complete(manager.stop())

@@ -26,7 +26,8 @@ from jupyter_ext.accounts.quota_schemas import (
 )
 from jupyter_ext.accounts.quotas import QuotaManager
 from jupyter_ext.accounts.records import QuotaRecord, QuotaUseRecord, RoleRecord
-from jupyter_ext.accounts.schemas import Account, NewUser
+from jupyter_ext.accounts.schemas import Account, NewUser, UserDeletion
+from jupyter_ext.accounts.users import UserManager
 from jupyter_ext.api.parsing import validate
 from jupyter_ext.app import JupyterExt
 from jupyter_ext.errors import Conflict, InvalidRequest, NotFound, QuotaExceeded
@@ -367,17 +368,18 @@ async def test_a_store_that_does_not_answer_costs_nobody_the_start(
 
 
 async def test_limits_and_use_go_with_their_user(store: Store, ledger: QuotaLedger) -> None:
-    accounts = AccountManager(store, Told(), passwords=QuickPasswords())
+    accounts = AccountManager(store, passwords=QuickPasswords())
+    users = UserManager(store, Told(), QuickPasswords(), "admin")
     quotas = QuotaManager(store, ledger)
     try:
-        made = await accounts.create(ADMIN, NewUser(username="carol", password="123456"))
+        made = await users.create(ADMIN, NewUser(username="carol", password="123456"))
         carol = await accounts.by_name("carol")
         await put(quotas, "carol", containers=3)
         await take(store, ledger, carol, containers=1)
         with pytest.raises(Conflict, match="carol still has 1 container"):
-            await accounts.delete(ADMIN, "carol")
+            await users.delete(ADMIN, "carol", UserDeletion())
         await take(store, ledger, carol, containers=-1)
-        await accounts.delete(ADMIN, "carol")
+        await users.delete(ADMIN, "carol", UserDeletion())
     finally:
         await accounts.stop()
     async with store.read() as session:
@@ -391,15 +393,16 @@ async def test_limits_and_use_go_with_their_user(store: Store, ledger: QuotaLedg
 async def test_nobody_goes_while_something_of_theirs_is_begun(
     store: Store, ledger: QuotaLedger
 ) -> None:
-    accounts = AccountManager(store, Told(), passwords=QuickPasswords())
+    accounts = AccountManager(store, passwords=QuickPasswords())
+    users = UserManager(store, Told(), QuickPasswords(), "admin")
     try:
         for round_ in range(5):
             name = f"carol{round_}"
-            await accounts.create(ADMIN, NewUser(username=name, password="123456"))
+            await users.create(ADMIN, NewUser(username=name, password="123456"))
             carol = await accounts.by_name(name)
             begun, deleted = await asyncio.gather(
                 take(store, ledger, carol, containers=1),
-                accounts.delete(ADMIN, name),
+                users.delete(ADMIN, name, UserDeletion()),
                 return_exceptions=True,
             )
             assert isinstance(begun, NotFound) != isinstance(deleted, Conflict)
