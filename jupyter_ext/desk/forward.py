@@ -12,9 +12,23 @@ from tornado import web
 from tornado.iostream import StreamClosedError
 
 from ..api.admission import HOST_REFUSED, AdmissionHandler, translated
-from ..api.authentication import KEY_PREFIX, is_jwt
-from ..api.route import MEGABYTE
-from ..errors import Forbidden, NotFound, PlatformError, Unauthenticated, Unavailable
+from ..api.authentication import LOOKS, is_jwt, same_origin, sent_cookie
+from ..api.route import MEGABYTE, ErrorCodes
+from ..errors import (
+    Forbidden,
+    NotFound,
+    PlatformError,
+    TooLarge,
+    Unauthenticated,
+    Unavailable,
+)
+from .carried import (
+    carries_own_credential,
+    comes_by_cookie,
+    cookie_header,
+    is_login,
+    returned_cookie,
+)
 
 if TYPE_CHECKING:
     from ..api.switch import Handler
@@ -52,16 +66,6 @@ KEPT_BACK = HOP_BY_HOP | {
 PIECE = 64 * 1024
 
 
-def carries_own_credential(handler: web.RequestHandler) -> bool:
-    """Whether a request has a header credential that the desk, not Jupyter, judges."""
-    headers = handler.request.headers
-    scheme, _, token = headers.get("Authorization", "").partition(" ")
-    bearer = scheme.lower() == "bearer" and (
-        token.strip().startswith(KEY_PREFIX) or is_jwt(token.strip())
-    )
-    return "X-API-Key" in headers or bearer
-
-
 def forwarded_headers(handler: web.RequestHandler, credential: Mapping[str, str]) -> dict[str, str]:
     """Return a request's headers as the desk gets them.
 
@@ -93,7 +97,13 @@ def forwarded_path(path: str, base_url: str) -> str:
 def forwarded_query(query: str) -> str:
     """Return the query without Jupyter's token, which means nothing to the desk."""
     pairs = parse_qsl(query, keep_blank_values=True)
-    return urlencode([(name, value) for name, value in pairs if name not in ("token", "_xsrf")])
+    return urlencode(
+        [
+            (name, value)
+            for name, value in pairs
+            if name != "_xsrf" and (name != "token" or is_jwt(value))
+        ]
+    )
 
 
 @web.stream_request_body
@@ -101,11 +111,14 @@ class ForwardHandler(AdmissionHandler):
     """Serves every path of ours on a server that is not the desk."""
 
     _track_activity = False
+    # What this server refuses by itself (a host, an origin) stands outside of any operation.
+    error_codes: ErrorCodes = {Forbidden: 403}
 
     def initialize(self, remote: RemoteDesk) -> None:
         """Take the way to the desk."""
         self.remote = remote
         self._own_credential = carries_own_credential(self)
+        self._login = is_login(self.request, self.base_url)
         self._credential: dict[str, str] = {}
         self._lacking: Unauthenticated | None = None
         self._body: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed in on_finish
@@ -114,7 +127,9 @@ class ForwardHandler(AdmissionHandler):
     async def prepare(self) -> None:  # type: ignore[override]
         """Find out who asks; the desk judges keys, this server its own login."""
         try:
-            if self._own_credential:
+            if self._login or comes_by_cookie(self.request, self.base_url):
+                self._pass_cookies()
+            if self._own_credential or self._login:
                 if not self.check_host():
                     raise Forbidden(HOST_REFUSED)
                 await self._judge_before_a_long_body()
@@ -127,8 +142,18 @@ class ForwardHandler(AdmissionHandler):
                     raise translated(error, self.request.method or "") from error
             if self.current_user:
                 await self._name_user()
+            elif sent_cookie(self.request) is not None:
+                self._pass_cookies()
+                await self._judge_before_a_long_body()
         except PlatformError as error:
             self.refuse(error)
+
+    def _pass_cookies(self) -> None:
+        """Let the desk judge its own cookies; their origin only this server can."""
+        if self.request.method not in LOOKS and not same_origin(self.request):
+            raise Forbidden("A page of another origin sent this with your cookies.")
+        self._credential = dict(cookie_header(self.request))
+        self._own_credential = self._own_credential or bool(self._credential)
 
     async def _judge_before_a_long_body(self) -> None:
         """Ask the desk for the key's worth, so that nobody fills this disk with a made-up one."""
@@ -138,9 +163,11 @@ class ForwardHandler(AdmissionHandler):
         chunked = "Transfer-Encoding" in self.request.headers
         if not chunked and length.isdecimal() and int(length) <= MEGABYTE:
             return
+        if self._login:
+            raise TooLarge(MEGABYTE)
         try:
             reply = await self.remote.client.get(
-                self.remote.url + "api/v1/status", headers=forwarded_headers(self, {})
+                self.remote.url + "api/v1/status", headers=forwarded_headers(self, self._credential)
             )
         except httpx.HTTPError as error:
             raise await self._unreachable(error) from error
@@ -166,7 +193,7 @@ class ForwardHandler(AdmissionHandler):
 
     def data_received(self, chunk: bytes) -> None:
         """Keep the body until it is complete; a stranger's is not worth a place on the disk."""
-        if self.refused is None and (self._own_credential or self._credential):
+        if self.refused is None and (self._own_credential or self._credential or self._login):
             self._received += len(chunk)
             self._body.write(chunk)
 
@@ -219,6 +246,10 @@ class ForwardHandler(AdmissionHandler):
             lower = name.lower()
             if lower == "location":
                 value = value.replace(self.remote.base_path, own, 1)
+            if lower == "set-cookie":
+                secure = self.request.protocol == "https"
+                if cookie := returned_cookie(value, own, secure=secure):
+                    self.add_header("Set-Cookie", cookie)
             if lower not in HOP_BY_HOP | {"date", "server", "content-length", "set-cookie"}:
                 self.set_header(name, value)
         if "content-length" in reply.headers:

@@ -17,8 +17,10 @@ from tornado.websocket import (
     websocket_connect,
 )
 
+from ..api.authentication import is_jwt, same_origin, sent_cookie
 from ..errors import PlatformError
-from .forward import carries_own_credential, forwarded_headers, forwarded_query
+from .carried import carries_own_credential, cookie_header
+from .forward import forwarded_headers, forwarded_query
 from .remote import CONNECT_SECONDS
 
 if TYPE_CHECKING:
@@ -46,7 +48,7 @@ class ForwardSocket(WebSocketMixin, WebSocketHandler, JupyterHandler):
         """Find out who asks, as for any request; the desk judges keys and first frames."""
         if not self.check_host():
             raise HTTPError(403)
-        if carries_own_credential(self):
+        if carries_own_credential(self) or is_jwt(self.get_query_argument("token", "")):
             return
         await super().prepare()
         if self.current_user:
@@ -56,6 +58,10 @@ class ForwardSocket(WebSocketMixin, WebSocketHandler, JupyterHandler):
                 self._credential = await self.remote.credential()
             except PlatformError as error:
                 raise HTTPError(error.status, error.message.replace("%", "%%")) from error
+        elif sent_cookie(self.request) is not None:
+            if not same_origin(self.request):
+                raise HTTPError(403, "A page of another origin opened this with your cookies.")
+            self._credential = dict(cookie_header(self.request))
 
     @allow_unauthenticated
     async def get(self, *args: Any, **kwargs: Any) -> None:

@@ -14,11 +14,15 @@ import pytest
 from websockets.sync.client import connect
 from websockets.typing import Origin
 
+from jupyter_ext.assembly import ROUTES
+from jupyter_ext.desk.carried import LOGINS
+
 from ..api.conftest import UNLIMITED, browser, user_key
 from ..api.test_event_stream import Stream
 from ..engines import jupyter, scratch
 
-CONFIG = {"JupyterExt": {"rate_limits": UNLIMITED}}
+PASSWORD = "correct horse"
+CONFIG = {"JupyterExt": {"rate_limits": UNLIMITED, "admin_password": PASSWORD}}
 
 
 class Pair:
@@ -197,6 +201,49 @@ def test_a_socket_of_a_foreign_origin_is_refused(pair):
         ),
     ):
         pass
+
+
+def test_logins_pass_through_the_forwarder(pair):
+    login = {"username": "admin", "password": PASSWORD}
+    with httpx.Client(base_url=pair.other.url, trust_env=False, timeout=30) as page:
+        token = page.post("api/v1/auth/login", json=login).raise_for_status().json()["token"]
+        bearer = {"Authorization": f"Bearer {token}"}
+        assert page.get("api/v1/users", headers=bearer).json()["data"]["users"]
+        with connect(pair.other.url.replace("http", "ws") + f"ws?token={token}", proxy=None) as ws:
+            ws.send(json.dumps({"type": "subscribe", "data": {"topic": "containers"}, "id": 1}))
+            assert json.loads(ws.recv(timeout=10))["id"] == 1
+        pair_ = page.post("api/v1/login", json=login).json()
+        renewed = page.post("api/v1/refresh", json={"refresh_token": pair_["refresh_token"]})
+        assert renewed.is_success
+        reply = page.post("api/login", json=login)
+        cookies = reply.headers.get_list("set-cookie")
+        assert len(cookies) == 2
+        assert all("Path=/second/" in each and "HttpOnly" in each for each in cookies)
+        assert page.post("api/verify").json()["username"] == "admin"
+        assert page.get("api/v1/currentUser").json()["user"]["username"] == "admin"
+        for headers in ({"Origin": "http://evil.example"}, {"Sec-Fetch-Site": "same-site"}):
+            assert page.post("api/login", json=login, headers=headers).status_code == 403
+            assert (
+                page.post("api/v1/api-keys", json={"name": "x"}, headers=headers).status_code == 403
+            )
+        assert page.post("api/logout").is_success
+        assert page.post("api/verify").status_code == 401
+        assert "user_token" not in page.cookies
+        huge = page.post("api/login", content=b"x" * (2 << 20))
+        assert huge.status_code == 413
+
+
+def test_the_forwarders_own_login_comes_before_cookies(pair):
+    with browser(pair.other) as owner:
+        owner.cookies.update({"username": "admin", "user_token": "dead"})
+        assert owner.get("api/v1/status").is_success
+        xsrf = {"X-XSRFToken": owner.cookies["_xsrf"]}
+        assert owner.post("api/verify", headers=xsrf).status_code == 401
+
+
+def test_the_routes_of_logins_are_those_of_the_table():
+    table = {route.path.strip("/") for route in ROUTES if route.anonymous}
+    assert table == LOGINS
 
 
 def test_jupyters_own_paths_are_each_servers_own(pair):
