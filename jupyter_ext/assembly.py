@@ -16,6 +16,7 @@ from .accounts import audit_routes, login_routes, quota_routes
 from .accounts import routes as account_routes
 from .accounts.api_keys import ApiKeyManager
 from .accounts.audit import AuditManager
+from .accounts.departures import DepartureManager
 from .accounts.directory import Directory
 from .accounts.hub import HubUsers
 from .accounts.login_journal import LoginJournal
@@ -117,6 +118,7 @@ class Desk:
             passwords=passwords,
         )
         self.users = UserManager(self.store, self.bus, passwords, app.admin_username)
+        self.departures = DepartureManager(self.store, self.bus, app.admin_username)
         self.roles = RoleManager(self.store)
         self.keys = ApiKeyManager(self.store)
         self.hub = self._hub_users()
@@ -149,8 +151,8 @@ class Desk:
             guard=self.guard,
             quotas=ledger,
         )
-        self.users.add_belongings(self.containers.belongings)
-        self.users.add_belongings(self.operations)
+        self.departures.add_belongings(self.containers.belongings)
+        self.departures.add_belongings(self.operations)
         self.system = SystemManager(
             home,
             {
@@ -182,6 +184,7 @@ class Desk:
         managers = [
             self.system,
             self.users,
+            self.departures,
             self.roles,
             self.keys,
             self.quotas,

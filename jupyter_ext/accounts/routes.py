@@ -5,6 +5,7 @@ from __future__ import annotations
 from ..api.dialects import PIGLET, VOIDVM, Dialect
 from ..api.route import Page, Route, View
 from .api_keys import ApiKeyManager
+from .departures import DepartureManager
 from .role_schemas import DeletedRole, NewRole, PermissionList, Role, RoleChange, RoleList
 from .roles import RoleManager
 from .schemas import (
@@ -74,7 +75,7 @@ def _users(dialect: Dialect, view: View | None) -> list[Route]:
         Route(
             "DELETE",
             "/api/v1/users/{username}",
-            UserManager.delete,
+            DepartureManager.delete,
             dialect,
             "user:delete",
             query=UserDeletion,

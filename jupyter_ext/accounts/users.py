@@ -6,31 +6,25 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 
 from sqlalchemy import ColumnElement, delete, func, select
-from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from ..api.route import Page
 from ..errors import Conflict, Forbidden, InvalidRequest, NotFound
 from ..store.database import Store
+from .administrators import keep_an_administrator
 from .directory import CHANGES, Directory
 from .passwords import Passwords
 from .permissions import known
-from .quota_ledger import forget_user
 from .records import LoginRecord, UserRecord
 from .roles import require_role
 from .schemas import (
     Account,
-    Deleted,
     NewPassword,
     NewUser,
     User,
     UserChange,
-    UserDeletion,
     UserQuery,
 )
-
-SHOWN = 20
-"""Names of somebody's things in a refusal."""
 
 
 class Publisher(Protocol):
@@ -40,25 +34,6 @@ class Publisher(Protocol):
         self, topic: str, data: Any, *, owner: str | None = None, key: str | None = None
     ) -> object:
         """Tell the owner and administrators."""
-
-
-class Belongings(Protocol):
-    """Things of one kind that users own."""
-
-    async def owned(self, account: Account) -> Sequence[str]:
-        """Return what keeps an account from being deleted, as a person calls it."""
-
-    async def transfer(self, account: Account, to: Account) -> None:
-        """Make all of it somebody else's.
-
-        Raises
-        ------
-        Conflict
-            It can't be: a name is taken there, or something of it is at work.
-        """
-
-    async def purge(self, account: Account) -> None:
-        """Delete all of it."""
 
 
 class UserManager:
@@ -76,11 +51,6 @@ class UserManager:
         self._passwords = passwords
         self._owner = owner
         self._directory = Directory(store)
-        self._belongings: list[Belongings] = []
-
-    def add_belongings(self, belongings: Belongings) -> None:
-        """Ask of these things too when a user is deleted."""
-        self._belongings.append(belongings)
 
     async def list(self, caller: Account, query: UserQuery) -> Page[User]:
         """List users, newest first."""
@@ -213,47 +183,6 @@ class UserManager:
             await self._store.signals.raise_(session, CHANGES)
         return record.view()
 
-    async def delete(self, caller: Account, username: str, query: UserDeletion) -> Deleted:
-        """Delete a user; their keys and logins die with them.
-
-        Raises
-        ------
-        NotFound
-            There is none of this name or id.
-        Conflict
-            They own something and nobody said what becomes of it, own this server, or are the last
-            administrator.
-        """
-        _administrators_only(caller)
-        if query.purge and query.transfer_to:
-            raise InvalidRequest(fields={"purge": "goes not together with transfer_to"})
-        async with self._store.read() as session:
-            account = (await self._directory.find(session, username)).account()
-            to = None
-            if query.transfer_to:
-                to = (await self._directory.find(session, query.transfer_to)).account()
-        if account.username == self._owner:
-            raise Conflict(
-                "user", account.username, f"{account.username} owns this server and stays."
-            )
-        if to is not None and to.id == account.id:
-            raise InvalidRequest(fields={"transfer_to": "is the user who is to be deleted"})
-        if to is None and not query.purge:
-            await self._refuse_owners(account)
-        if account.is_admin:
-            async with self._store.write() as session:
-                await self._keep_one(session, await self._directory.find(session, account.id))
-        for belongings in self._belongings:
-            if to is not None:
-                await belongings.transfer(account, to)
-            elif query.purge:
-                await belongings.purge(account)
-        await self._remove(account)
-        self._bus.publish(
-            "users", {"event": "removed", "id": account.id}, owner=account.id, key=account.id
-        )
-        return Deleted(username=account.username)
-
     # -- inside ------------------------------------------------------------------------------
 
     def _tell(self, record: UserRecord) -> User:
@@ -271,34 +200,6 @@ class UserManager:
         record.password = hashed
         await session.execute(delete(LoginRecord).where(LoginRecord.user_id == record.id))
 
-    async def _refuse_owners(self, account: Account) -> None:
-        things = [name for each in self._belongings for name in await each.owned(account)]
-        if not things:
-            return
-        more = f" and {len(things) - SHOWN} more" if len(things) > SHOWN else ""
-        raise Conflict(
-            "user",
-            account.username,
-            f"{account.username} owns {', '.join(things[:SHOWN])}{more}. Delete these first, give "
-            "them to somebody (transfer_to), or have them deleted too (purge).",
-        )
-
-    async def _remove(self, account: Account) -> None:
-        async with self._store.write() as session:
-            record = await self._directory.find(session, account.id)
-            if record.role == "admin":
-                await self._keep_one(session, record)
-            await forget_user(session, record)
-            await session.delete(record)
-            try:
-                await session.flush()
-            except IntegrityError as error:
-                # Something of theirs was made after it was looked for.
-                raise Conflict(
-                    "user", account.username, f"{account.username} still owns something."
-                ) from error
-            await self._store.signals.raise_(session, CHANGES)
-
     async def _refuse_to_fall(self, session: AsyncSession, record: UserRecord) -> None:
         if record.username == self._owner:
             raise Conflict(
@@ -307,21 +208,7 @@ class UserManager:
                 f"{record.username} owns this server, and stays an administrator who is enabled.",
             )
         if record.role == "admin":
-            await self._keep_one(session, record)
-
-    async def _keep_one(self, session: AsyncSession, leaving: UserRecord) -> None:
-        # The rows are locked: two administrators that delete each other must not both succeed.
-        admins = await session.scalars(
-            select(UserRecord.id)
-            .where(UserRecord.role == "admin", UserRecord.enabled)
-            .with_for_update()
-        )
-        if not set(admins) - {leaving.id}:
-            raise Conflict(
-                "user",
-                leaving.username,
-                f"{leaving.username} is the last administrator. Make another one first.",
-            )
+            await keep_an_administrator(session, record)
 
 
 def _administrators_only(caller: Account) -> None:

@@ -7,9 +7,10 @@ from collections.abc import Iterable, Sequence
 
 from ..events import Bus
 from .channel import BoundSocket, ChannelSocket
-from .endpoint import Bound, Endpoint, Methods
+from .endpoint import Endpoint
 from .following import BoundFeed
 from .frames import FrameSocket
+from .methods import Bound, Methods
 from .route import Feed, Route, SocketRoute, bind
 from .services import Services
 from .switch import Handler

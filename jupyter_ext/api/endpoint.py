@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
 from functools import partial
 from typing import IO, Any
 
 from jupyter_server.auth.decorator import allow_unauthenticated
 from tornado import web
-from tornado.httputil import HTTPServerRequest
 
 from ..accounts.schemas import Credential
 from ..errors import (
@@ -25,8 +22,9 @@ from ..errors import (
 from ..operations import Running
 from .admission import INTERNAL, JSON, AdmissionHandler, anonymous
 from .auditing import READS, REPLAYED, Trace
-from .authentication import client_of, sent_jwt
-from .dialects import VOIDVM, Dialect
+from .authentication import client_of
+from .dialects import Dialect
+from .methods import Bound, Methods
 from .parsing import parse_body, parse_json, parse_query
 from .preferences import Preferences
 from .render import body_of, encode, jsonable
@@ -37,48 +35,6 @@ from .streams import send_stream
 
 OVERLONG = 16 * MEGABYTE
 """Bytes beyond a limit that Tornado still takes in, so that the refusal is ours and not its own."""
-
-
-@dataclass(frozen=True)
-class Bound:
-    """A route and the manager's method that answers it."""
-
-    route: Route
-    call: Callable[..., Awaitable[Any]]
-
-
-class Methods:
-    """What one path answers.
-
-    A path that two documents have is answered as the one of machines has it for whoever comes with
-    a JSON Web Token, valid or not, and as the other one for everybody else.
-    """
-
-    def __init__(self) -> None:
-        self._all: dict[str, Bound] = {}
-        self._with_token: dict[str, Bound] = {}
-
-    def add(self, bound: Bound) -> None:
-        """Take one more.
-
-        Raises
-        ------
-        ValueError
-            There is one already.
-        """
-        route = bound.route
-        methods = self._all
-        if route.method in methods and route.dialect is VOIDVM:
-            methods = self._with_token
-        if route.method in methods:
-            raise ValueError(f"{route.method} {route.path} is in the table twice")
-        methods[route.method] = bound
-
-    def of(self, request: HTTPServerRequest) -> Mapping[str, Bound]:
-        """Return what answers a request, by method."""
-        if self._with_token and sent_jwt(request) is not None:
-            return {**self._all, **self._with_token}
-        return self._all
 
 
 @web.stream_request_body

@@ -10,6 +10,7 @@ import pytest
 from argon2 import PasswordHasher
 from pydantic import ValidationError
 
+from jupyter_ext.accounts.departures import DepartureManager
 from jupyter_ext.accounts.directory import local_name
 from jupyter_ext.accounts.manager import AccountManager
 from jupyter_ext.accounts.passwords import Passwords
@@ -70,6 +71,11 @@ def accounts(
 @pytest.fixture
 def users(store: Store, bus: Told, accounts: AccountManager) -> UserManager:
     return UserManager(store, bus, QuickPasswords(), "admin")
+
+
+@pytest.fixture
+def departures(store: Store, bus: Told) -> DepartureManager:
+    return DepartureManager(store, bus, "admin")
 
 
 async def test_the_first_start_shows_a_random_password_once(store: Store, bus: Told) -> None:
@@ -145,17 +151,19 @@ async def test_a_taken_name_is_a_conflict(accounts: AccountManager, users: UserM
     ]
 
 
-async def test_ids_are_never_given_twice(accounts: AccountManager, users: UserManager) -> None:
+async def test_ids_are_never_given_twice(
+    accounts: AccountManager, users: UserManager, departures: DepartureManager
+) -> None:
     admin = await accounts.owner()
     first = await users.create(admin, ALICE)
-    await users.delete(admin, "alice", LEAVES)
+    await departures.delete(admin, "alice", LEAVES)
     again = await users.create(admin, ALICE)
     assert first.id != again.id
     assert again.id.startswith("user-")
 
 
 async def test_only_an_administrator_looks_after_users(
-    accounts: AccountManager, users: UserManager
+    accounts: AccountManager, users: UserManager, departures: DepartureManager
 ) -> None:
     await users.create(await accounts.owner(), ALICE)
     alice = await accounts.by_name("alice")
@@ -164,7 +172,7 @@ async def test_only_an_administrator_looks_after_users(
     with pytest.raises(Forbidden):
         await users.create(alice, NewUser(username="bob", password="123456"))
     with pytest.raises(Forbidden):
-        await users.delete(alice, "admin", LEAVES)
+        await departures.delete(alice, "admin", LEAVES)
 
 
 async def test_a_short_password_is_named(accounts: AccountManager, users: UserManager) -> None:
@@ -200,39 +208,41 @@ async def test_one_changes_ones_own_password_and_nobody_elses(
 
 
 async def test_who_still_owns_something_stays(
-    accounts: AccountManager, users: UserManager, bus: Told
+    accounts: AccountManager, users: UserManager, departures: DepartureManager, bus: Told
 ) -> None:
     admin = await accounts.owner()
     user = await users.create(admin, ALICE)
     things = Things({user.id: ["container web"]})
-    users.add_belongings(things)
+    departures.add_belongings(things)
     with pytest.raises(Conflict, match="owns container web"):
-        await users.delete(admin, "alice", LEAVES)
+        await departures.delete(admin, "alice", LEAVES)
     assert (await accounts.by_name("alice")).id == user.id
     things.owners.clear()
-    assert (await users.delete(admin, "alice", LEAVES)).model_dump() == {
+    assert (await departures.delete(admin, "alice", LEAVES)).model_dump() == {
         "username": "alice",
         "status": "deleted",
     }
     with pytest.raises(NotFound):
         await accounts.by_name("alice")
     with pytest.raises(NotFound):
-        await users.delete(admin, "alice", LEAVES)
+        await departures.delete(admin, "alice", LEAVES)
     told = bus.of("users")
     assert [event["event"] for event in told] == ["changed", "removed"]
     assert told[-1] == {"event": "removed", "id": user.id}
     assert "password" not in repr(told)
 
 
-async def test_the_owner_of_the_server_stays(accounts: AccountManager, users: UserManager) -> None:
+async def test_the_owner_of_the_server_stays(
+    accounts: AccountManager, users: UserManager, departures: DepartureManager
+) -> None:
     admin = await accounts.owner()
     await users.create(admin, NewUser(username="second", password="123456", role="admin"))
     with pytest.raises(Conflict, match="owns this server"):
-        await users.delete(await accounts.by_name("second"), "admin", LEAVES)
+        await departures.delete(await accounts.by_name("second"), "admin", LEAVES)
 
 
 async def test_an_administrator_is_left(
-    accounts: AccountManager, users: UserManager, store: Store
+    accounts: AccountManager, users: UserManager, departures: DepartureManager, store: Store
 ) -> None:
     admin = await accounts.owner()
     for name in ("second", "third"):
@@ -243,8 +253,8 @@ async def test_an_administrator_is_left(
         record.enabled = False
     second, third = await accounts.by_name("second"), await accounts.by_name("third")
     outcomes = await asyncio.gather(
-        users.delete(second, "third", LEAVES),
-        users.delete(third, "second", LEAVES),
+        departures.delete(second, "third", LEAVES),
+        departures.delete(third, "second", LEAVES),
         return_exceptions=True,
     )
     refused = [outcome for outcome in outcomes if isinstance(outcome, Conflict)]
@@ -323,7 +333,11 @@ async def test_the_loop_runs_while_a_password_is_hashed(monkeypatch: pytest.Monk
 
 
 async def test_a_change_on_another_server_is_seen_within_a_second(
-    accounts: AccountManager, users: UserManager, store: Store, bus: Told
+    accounts: AccountManager,
+    users: UserManager,
+    departures: DepartureManager,
+    store: Store,
+    bus: Told,
 ) -> None:
     admin = await accounts.owner()
     user = await users.create(admin, ALICE)
@@ -331,7 +345,7 @@ async def test_a_change_on_another_server_is_seen_within_a_second(
     other = AccountManager(far)
     try:
         assert (await other.by_name("alice")).id == user.id
-        await users.delete(admin, "alice", LEAVES)
+        await departures.delete(admin, "alice", LEAVES)
         await asyncio.sleep(1)
         with pytest.raises(NotFound):
             await other.by_name("alice")

@@ -12,6 +12,7 @@ from sqlalchemy import select, update
 
 from jupyter_ext.accounts import api_keys as module
 from jupyter_ext.accounts.api_keys import ApiKeyManager
+from jupyter_ext.accounts.departures import DepartureManager
 from jupyter_ext.accounts.key_format import digest_of, new_key, well_formed
 from jupyter_ext.accounts.manager import AccountManager
 from jupyter_ext.accounts.permissions import allowed
@@ -39,6 +40,7 @@ class People:
     def __init__(self, store: Store, bus: Told, accounts: AccountManager) -> None:
         self.accounts = accounts
         self.users = UserManager(store, bus, QuickPasswords(), "admin")
+        self.departures = DepartureManager(store, bus, "admin")
         self.keys = ApiKeyManager(store)
         self.admin: Account
         self.alice: Account
@@ -163,7 +165,7 @@ async def test_an_expired_key_opens_nothing_even_from_memory(people: People) -> 
 async def test_keys_die_with_their_user(people: People) -> None:
     made = await people.keys.create(people.alice, NewApiKey(name="laptop"))
     await people.keys.verify(made.key)
-    await people.users.delete(people.admin, "alice", UserDeletion())
+    await people.departures.delete(people.admin, "alice", UserDeletion())
     assert people.keys.verify_cached(made.key) is None
     with pytest.raises(Unauthenticated):
         await people.keys.verify(made.key)

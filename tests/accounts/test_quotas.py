@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from traitlets import TraitError
 from traitlets.config import Config
 
+from jupyter_ext.accounts.departures import DepartureManager
 from jupyter_ext.accounts.manager import AccountManager
 from jupyter_ext.accounts.quota_ledger import QuotaLedger
 from jupyter_ext.accounts.quota_schemas import (
@@ -370,6 +371,7 @@ async def test_a_store_that_does_not_answer_costs_nobody_the_start(
 async def test_limits_and_use_go_with_their_user(store: Store, ledger: QuotaLedger) -> None:
     accounts = AccountManager(store, passwords=QuickPasswords())
     users = UserManager(store, Told(), QuickPasswords(), "admin")
+    departures = DepartureManager(store, Told(), "admin")
     quotas = QuotaManager(store, ledger)
     try:
         made = await users.create(ADMIN, NewUser(username="carol", password="123456"))
@@ -377,9 +379,9 @@ async def test_limits_and_use_go_with_their_user(store: Store, ledger: QuotaLedg
         await put(quotas, "carol", containers=3)
         await take(store, ledger, carol, containers=1)
         with pytest.raises(Conflict, match="carol still has 1 container"):
-            await users.delete(ADMIN, "carol", UserDeletion())
+            await departures.delete(ADMIN, "carol", UserDeletion())
         await take(store, ledger, carol, containers=-1)
-        await users.delete(ADMIN, "carol", UserDeletion())
+        await departures.delete(ADMIN, "carol", UserDeletion())
     finally:
         await accounts.stop()
     async with store.read() as session:
@@ -395,6 +397,7 @@ async def test_nobody_goes_while_something_of_theirs_is_begun(
 ) -> None:
     accounts = AccountManager(store, passwords=QuickPasswords())
     users = UserManager(store, Told(), QuickPasswords(), "admin")
+    departures = DepartureManager(store, Told(), "admin")
     try:
         for round_ in range(5):
             name = f"carol{round_}"
@@ -402,7 +405,7 @@ async def test_nobody_goes_while_something_of_theirs_is_begun(
             carol = await accounts.by_name(name)
             begun, deleted = await asyncio.gather(
                 take(store, ledger, carol, containers=1),
-                users.delete(ADMIN, name, UserDeletion()),
+                departures.delete(ADMIN, name, UserDeletion()),
                 return_exceptions=True,
             )
             assert isinstance(begun, NotFound) != isinstance(deleted, Conflict)
