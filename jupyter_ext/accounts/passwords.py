@@ -53,6 +53,21 @@ class Passwords:
         self.check(password)
         return await self._call(self._hasher.hash, password)
 
+    async def hash_strangers(self, account: str, password: str) -> str:
+        """As `hash`, one at a time and behind everybody else's work.
+
+        Raises
+        ------
+        InvalidRequest
+            It is too short.
+        RateLimited
+            Too many strangers wait.
+        """
+        self.check(password)
+        async with self._turns.turn(account):
+            loop = asyncio.get_running_loop()
+            return await loop.run_in_executor(self._strangers, self._hasher.hash, password)
+
     def check(self, password: str) -> None:
         """Refuse a password that is too short.
 

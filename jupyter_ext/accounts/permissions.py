@@ -175,10 +175,29 @@ NEVER_BY_SCOPE = frozenset({"api-key:create", "user:password"})
 """A key that opens only a part could make itself a credential that opens the rest."""
 
 
-def known(permission: str) -> bool:
-    """Whether a permission, or ``thing:*``, exists."""
+ADMINISTRATORS_ONLY = frozenset(
+    {
+        "user:create",
+        "user:update",
+        "user:delete",
+        "role:create",
+        "role:update",
+        "role:delete",
+        "quota:update",
+        "system:admin",
+    }
+)
+"""Whoever could do these could make themselves an administrator, so they come with that role."""
+
+
+def grant_problem(permission: str) -> str | None:
+    """Say why a permission, or ``thing:*``, can't be granted; None where it can."""
     thing, _, act = permission.partition(":")
-    return thing in PERMISSIONS and (act == "*" or act in PERMISSIONS[thing])
+    if thing not in PERMISSIONS or (act != "*" and act not in PERMISSIONS[thing]):
+        return f"{permission!r} does not exist; see GET /api/v1/permissions"
+    acts = PERMISSIONS[thing] if act == "*" else (act,)
+    guarded = [f"{thing}:{each}" for each in acts if f"{thing}:{each}" in ADMINISTRATORS_ONLY]
+    return f"{guarded[0]!r} comes with the role admin only" if guarded else None
 
 
 def allowed(credential: Credential, permission: str | None) -> bool:

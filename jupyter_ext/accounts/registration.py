@@ -90,6 +90,8 @@ class RegistrationManager:
             attempt.right = False
             account = await self._make(body)
             attempt.right = True
+            # Accounts are as many as wrong passwords may be, or one program makes a million.
+            await self._throttle.count(client.address)
         await self._journal.registered(account, client)
         return await self._logins.welcome(account, client, "register success")
 
@@ -100,7 +102,7 @@ class RegistrationManager:
                 wanted = select(InvitationRecord.id).where(*_open(body.invitation))
                 if await session.scalar(wanted) is None:
                     raise Forbidden(WRONG)
-        hashed = await self._passwords.hash(body.password)
+        hashed = await self._passwords.hash_strangers(body.username, body.password)
         async with self._store.write() as session:
             invitation = None
             if body.invitation:

