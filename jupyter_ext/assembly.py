@@ -74,7 +74,12 @@ ROUTES = [
     *docs.ROUTES,
 ]
 SOCKETS = [*container_routes.SOCKETS]
-FEEDS = [*operation_routes.FEEDS, *event_routes.FEEDS, *container_routes.FEEDS]
+FEEDS = [
+    *account_routes.FEEDS,
+    *operation_routes.FEEDS,
+    *event_routes.FEEDS,
+    *container_routes.FEEDS,
+]
 
 LOCAL_KEY_LIFE = timedelta(hours=2)
 """Of the key that kernels and the local command line read from a file."""

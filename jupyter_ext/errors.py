@@ -168,11 +168,12 @@ class Conflict(PlatformError):
         message: str = "",
         *,
         fields: Mapping[str, str] | None = None,
+        details: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__(
             message or f"The {kind} {name!r} exists already.",
             fields=fields,
-            details={kind: str(name)},
+            details={kind: str(name), **(details or {})},
         )
         self.kind = kind
         self.name = str(name)

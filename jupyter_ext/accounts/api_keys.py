@@ -18,7 +18,15 @@ from .directory import CHANGES, Directory
 from .key_format import PREFIX, digest_of, new_key, well_formed
 from .permissions import may
 from .records import ApiKeyRecord, UserRecord
-from .schemas import Account, ApiKey, CreatedApiKey, Credential, KeyQuery, NewApiKey, Revoked
+from .schemas import (
+    Account,
+    ApiKey,
+    ApiKeyQuery,
+    CreatedApiKey,
+    Credential,
+    NewApiKey,
+    Revoked,
+)
 
 KEYS_PER_ACCOUNT = 500
 
@@ -174,17 +182,20 @@ class ApiKeyManager:
         view = self._view(record, caller.username)
         return CreatedApiKey(**view.model_dump(), key=key)
 
-    async def list(self, caller: Account, query: KeyQuery) -> Page[ApiKey]:
-        """List the caller's keys, newest first; an administrator's are all."""
+    async def list(self, caller: Account, query: ApiKeyQuery) -> Page[ApiKey]:
+        """List the caller's keys, newest first; an administrator's are all, or its `owner`'s."""
         wanted = [ApiKeyRecord.kind == "api-key"]
         if not caller.is_admin:
             wanted.append(ApiKeyRecord.user_id == caller.id)
+        if query.owner is not None:
+            wanted.append((UserRecord.username == query.owner) | (UserRecord.id == query.owner))
         async with self._store.read() as session:
-            count = select(func.count()).select_from(ApiKeyRecord).where(*wanted)
-            total = (await session.execute(count)).scalar_one()
+            owned = ApiKeyRecord.user_id == UserRecord.id
+            count = select(func.count()).select_from(ApiKeyRecord).join(UserRecord, owned)
+            total = (await session.execute(count.where(*wanted))).scalar_one()
             rows = await session.execute(
                 select(ApiKeyRecord, UserRecord.username)
-                .join(UserRecord, UserRecord.id == ApiKeyRecord.user_id)
+                .join(UserRecord, owned)
                 .where(*wanted)
                 .order_by(ApiKeyRecord.created_at.desc(), ApiKeyRecord.id.desc())
                 .limit(query.limit)

@@ -114,6 +114,7 @@ class DepartureManager:
             account.username,
             f"{account.username} owns {', '.join(things[:SHOWN])}{more}. Delete these first, give "
             "them to somebody (transfer_to), or have them deleted too (purge).",
+            details={"owns": things},
         )
 
     async def _remove(self, account: Account) -> None:

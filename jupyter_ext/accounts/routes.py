@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from ..api.dialects import PIGLET, VOIDVM, Dialect
-from ..api.route import Page, Route, View
+from ..api.route import Feed, Page, Route, View
 from .api_keys import ApiKeyManager
 from .departures import DepartureManager
 from .role_schemas import DeletedRole, NewRole, PermissionList, Role, RoleChange, RoleList
 from .roles import RoleManager
 from .schemas import (
     ApiKey,
+    ApiKeyQuery,
     CreatedApiKey,
     Deleted,
-    KeyQuery,
     NewApiKey,
     NewPassword,
     NewUser,
@@ -96,6 +96,8 @@ def _users(dialect: Dialect, view: View | None) -> list[Route]:
     ]
 
 
+FEEDS = [Feed("users", UserManager.feed, permission="user:read")]
+
 ROUTES = [
     # The credential decides which document answers: who comes with a token of a login is a client
     # of the second.
@@ -155,7 +157,7 @@ ROUTES = [
         ApiKeyManager.list,
         PIGLET,
         "api-key:read",
-        query=KeyQuery,
+        query=ApiKeyQuery,
         result=Page[ApiKey],
         summary="List API keys",
     ),

@@ -319,6 +319,13 @@ class KeyQuery(BaseModel):
     offset: Annotated[int, Field(ge=0, le=1_000_000_000)] = 0
 
 
+class ApiKeyQuery(KeyQuery):
+    """Which API keys to list."""
+
+    owner: Annotated[str | None, Field(max_length=64)] = None
+    """A user's name or id: only theirs."""
+
+
 class Revoked(BaseModel):
     """The key that opens nothing any more."""
 

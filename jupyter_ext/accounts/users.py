@@ -70,6 +70,20 @@ class UserManager:
             users = [record.view() for record in rows]
         return Page(users, total, query.limit, query.start, "users")
 
+    async def feed(self, caller: Account, data: dict[str, Any]) -> dict[str, Any]:
+        """Return what a subscriber sees first: all users.
+
+        Raises
+        ------
+        Forbidden
+            The caller is no administrator, who would hear only of their own account.
+        """
+        _administrators_only(caller)
+        newest_first = select(UserRecord).order_by(UserRecord.created_at.desc())
+        async with self._store.read() as session:
+            users = [record.view() for record in await session.scalars(newest_first)]
+        return {"items": [user.model_dump(mode="json") for user in users]}
+
     async def get(self, caller: Account, username: str) -> User:
         """Return one user: oneself, or anybody as an administrator.
 

@@ -12,6 +12,14 @@ from typing import Any, Self, TypeVar
 
 import httpx
 
+from .account_groups import (
+    AsyncApiKeys,
+    AsyncAudit,
+    AsyncInvitations,
+    AsyncQuotas,
+    AsyncRoles,
+    AsyncUsers,
+)
 from .call import Call, OnProgress, thing
 from .containers_aio import AsyncContainers, AsyncOperations
 from .discovery import Server, find_server
@@ -29,7 +37,7 @@ from .flow import (
     send,
     unreachable,
 )
-from .groups import AsyncApiKeys, AsyncAudit, AsyncImages, AsyncQuotas, AsyncSystem, AsyncUsers
+from .groups import AsyncImages, AsyncSystem
 from .live_aio import AsyncLive
 from .sse import ServerSentEvent, SseParser
 from .transport import HEARTBEAT_TIMEOUT, answer_of, options, reset_delay, retriable
@@ -60,6 +68,8 @@ class AsyncClient:
         self.operations = AsyncOperations(self)
         self.api_keys = AsyncApiKeys(self)
         self.users = AsyncUsers(self)
+        self.roles = AsyncRoles(self)
+        self.invitations = AsyncInvitations(self)
         self.quotas = AsyncQuotas(self)
         self.audit = AsyncAudit(self)
         self.system = AsyncSystem(self)

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from functools import wraps
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar
 
-from . import account_calls, calls
+from . import calls
 from .call import Call
 
 if TYPE_CHECKING:
@@ -81,66 +81,6 @@ class AsyncImages(AsyncGroup):
     list = AsyncMethod(calls.image_list)
     pull = AsyncMethod(calls.image_pull)
     delete = AsyncMethod(calls.image_delete)
-
-
-class ApiKeys(Group):
-    """Your API keys."""
-
-    list = Method(account_calls.api_key_list)
-    create = Method(account_calls.api_key_create)
-    revoke = Method(account_calls.api_key_revoke)
-
-
-class AsyncApiKeys(AsyncGroup):
-    """Your API keys."""
-
-    list = AsyncMethod(account_calls.api_key_list)
-    create = AsyncMethod(account_calls.api_key_create)
-    revoke = AsyncMethod(account_calls.api_key_revoke)
-
-
-class Users(Group):
-    """Accounts."""
-
-    list = Method(account_calls.user_list)
-    create = Method(account_calls.user_create)
-    delete = Method(account_calls.user_delete)
-    set_password = Method(account_calls.user_set_password)
-
-
-class AsyncUsers(AsyncGroup):
-    """Accounts."""
-
-    list = AsyncMethod(account_calls.user_list)
-    create = AsyncMethod(account_calls.user_create)
-    delete = AsyncMethod(account_calls.user_delete)
-    set_password = AsyncMethod(account_calls.user_set_password)
-
-
-class Quotas(Group):
-    """What users may have."""
-
-    get = Method(account_calls.quota_get)
-    set = Method(account_calls.quota_set)
-
-
-class AsyncQuotas(AsyncGroup):
-    """What users may have."""
-
-    get = AsyncMethod(account_calls.quota_get)
-    set = AsyncMethod(account_calls.quota_set)
-
-
-class Audit(Group):
-    """Who did what."""
-
-    list = Method(account_calls.audit_list)
-
-
-class AsyncAudit(AsyncGroup):
-    """Who did what."""
-
-    list = AsyncMethod(account_calls.audit_list)
 
 
 class System(Group):

@@ -11,6 +11,7 @@ from typing import Any, Self, TypeVar
 
 import httpx
 
+from .account_groups import ApiKeys, Audit, Invitations, Quotas, Roles, Users
 from .call import Call, OnProgress, thing
 from .containers import Containers, Operations
 from .discovery import Server, find_server
@@ -28,7 +29,7 @@ from .flow import (
     send,
     unreachable,
 )
-from .groups import ApiKeys, Audit, Images, Quotas, System, Users
+from .groups import Images, System
 from .live import Live
 from .sse import ServerSentEvent, SseParser
 from .transport import HEARTBEAT_TIMEOUT, answer_of, options, reset_delay, retriable
@@ -80,6 +81,8 @@ class Client:
         self.operations = Operations(self)
         self.api_keys = ApiKeys(self)
         self.users = Users(self)
+        self.roles = Roles(self)
+        self.invitations = Invitations(self)
         self.quotas = Quotas(self)
         self.audit = Audit(self)
         self.system = System(self)

@@ -241,37 +241,24 @@ def test_a_bad_expiry_is_wrong_usage(pig: Pig) -> None:
 
 
 def test_keys_are_listed_and_revoked(pig: Pig, speaker: Speaker) -> None:
-    key = {"id": "key-1", "name": "ci", "hint": "jx_ab…", "expires_at": None}
+    key = {"id": "key-1", "name": "ci", "hint": "jx_ab…", "scopes": ["image:read"]}
     speaker.says("GET /api/v1/api-keys", {"api_keys": [key], "total": 1})
     assert pig("api", "key", "list").out.splitlines()[1].split() == (
-        ["key-1", "ci", "jx_ab…", "never", "never"]
+        ["key-1", "ci", "jx_ab…", "image:read", "never", "never"]
     )
+    assert "OWNER" not in pig("api", "key", "list").out
     speaker.says("DELETE /api/v1/api-keys/key-1", {"id": "key-1", "status": "revoked"})
     assert pig("api", "key", "revoke", "key-1").out == "Revoked key-1.\n"
 
 
-def test_a_password_comes_from_standard_input(
-    pig: Pig, speaker: Speaker, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    speaker.says("POST /api/v1/users", {"username": "eve", "role": "user"}, 201)
-    monkeypatch.setattr("sys.stdin", io.StringIO("correct horse\n"))
-    assert pig("user", "create", "eve", "--password-stdin").out == "Made the account eve (user).\n"
-    assert speaker.asked[0].json == {"username": "eve", "password": "correct horse"}
-    speaker.says("PUT /api/v1/users/eve/password", {"username": "eve"})
-    monkeypatch.setattr("sys.stdin", io.StringIO("battery staple\n"))
-    assert pig("user", "passwd", "eve", "--password-stdin").code == 0
-    assert speaker.asked[1].json == {"password": "battery staple"}
-
-
-def test_nobody_to_ask_is_wrong_usage(
-    pig: Pig, speaker: Speaker, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("sys.stdin", io.StringIO(""))
-    assert "--password-stdin" in pig("user", "create", "eve").err
-    assert "--yes" in pig("user", "delete", "eve").err
-    assert speaker.asked == []
-    speaker.says("DELETE /api/v1/users/eve", {"username": "eve", "status": "deleted"})
-    assert pig("user", "delete", "eve", "--yes").out == "Deleted eve.\n"
+def test_keys_of_several_people_name_their_owners(pig: Pig, speaker: Speaker) -> None:
+    keys = [{"id": "key-1", "owner": "admin"}, {"id": "key-2", "owner": "eve"}]
+    speaker.says("GET /api/v1/api-keys", {"api_keys": keys, "total": 2})
+    head, _, row = pig("api", "key", "list").out.splitlines()
+    assert head.endswith("OWNER")
+    assert row.endswith("eve")
+    pig("api", "key", "list", "--user", "eve")
+    assert speaker.asked[-1].query["owner"] == "eve"
 
 
 def quota(**more: Any) -> dict[str, Any]:

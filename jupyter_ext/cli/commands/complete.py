@@ -46,3 +46,15 @@ def image_names(context: click.Context, parameter: click.Parameter, incomplete: 
         lambda s: [tag for image in s.client.images.list() for tag in image.get("tags") or []],
     )
     return [name for name in found if name.startswith(incomplete)]
+
+
+def user_names(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
+    """Return the names of users that begin with what is typed."""
+    found = _names(context, "users", lambda s: [u["username"] for u in s.client.users.list()])
+    return [name for name in found if name.startswith(incomplete)]
+
+
+def role_names(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
+    """Return the names of roles that begin with what is typed."""
+    found = _names(context, "roles", lambda s: [r["name"] for r in s.client.roles.list()])
+    return [name for name in found if name.startswith(incomplete)]
