@@ -35,7 +35,8 @@ case ${1:-build} in
   install)
     # Jupyter looks below .venv; pip copied what was built when the package was installed.
     if [ -L $installed ]; then exit 0; fi
-    if diff -rq "$built" "$installed" 2>/dev/null | grep -qv 'install.json'; then
+    # diff's own status would make the pipe fail just where there is a difference.
+    if { diff -rq "$built" "$installed" 2>/dev/null || true; } | grep -qv 'install.json'; then
       rm -rf "$installed"
     fi
     if [ ! -e $installed ]; then
