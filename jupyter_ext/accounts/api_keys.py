@@ -16,7 +16,7 @@ from ..store.database import Store
 from ..store.types import new_id, utcnow
 from .directory import CHANGES, Directory
 from .key_format import PREFIX, digest_of, new_key, well_formed
-from .permissions import may
+from .permissions import PERMISSIONS, may
 from .records import ApiKeyRecord, UserRecord
 from .schemas import (
     Account,
@@ -154,7 +154,7 @@ class ApiKeyManager:
         Raises
         ------
         InvalidRequest
-            A scope is more than the owner may do, or they have too many keys.
+            A scope does not exist or is more than the owner may do, or they have too many keys.
         Forbidden
             Somebody who is no administrator makes a key for somebody else.
         NotFound
@@ -162,6 +162,10 @@ class ApiKeyManager:
         """
         if body.owner is not None and body.owner not in (caller.username, caller.id):
             caller = await self._somebody_else(caller, body.owner)
+        for name in body.scopes or ():
+            if not _exists(name):
+                # A key that was meant to open something would open nothing.
+                raise InvalidRequest(fields={"scopes": f"{name!r} is no permission"})
         if wrong := [name for name in body.scopes or () if not _grantable(caller, name)]:
             raise InvalidRequest(
                 fields={"scopes": f"{wrong[0]!r} is more than your account may do"}
@@ -317,6 +321,11 @@ class ApiKeyManager:
 
 def _moment(seconds: float) -> datetime:
     return datetime.fromtimestamp(seconds, UTC)
+
+
+def _exists(scope: str) -> bool:
+    thing, _, act = scope.partition(":")
+    return thing in PERMISSIONS and (act == "*" or act in PERMISSIONS[thing])
 
 
 def _grantable(caller: Account, scope: str) -> bool:

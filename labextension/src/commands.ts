@@ -207,7 +207,11 @@ export function addToPalette(palette: ICommandPalette, desk: Desk): void {
     CommandIDs.stop,
     CommandIDs.restart,
     CommandIDs.remove,
-    CommandIDs.removeImage
+    CommandIDs.removeImage,
+    CommandIDs.account,
+    CommandIDs.createKey,
+    CommandIDs.password,
+    CommandIDs.createUser
   ]) {
     palette.addItem({ command, category, args: { isPalette: true } });
   }

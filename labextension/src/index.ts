@@ -19,8 +19,11 @@ import { addCommands, addToPalette } from './commands';
 import { Actions } from './model/actions';
 import { Api } from './model/api';
 import { absolute } from './model/folder';
+import { PeopleApi } from './model/peopleapi';
+import { PeopleStore } from './model/peoplestore';
 import { EventSocket } from './model/socket';
 import { Store } from './model/store';
+import { addPeopleCommands } from './peoplecommands';
 import { CommandIDs, DOMAIN, PLUGIN_ID } from './tokens';
 import type { Desk } from './view/desk';
 import { ComputePanel } from './widgets/panel';
@@ -59,21 +62,25 @@ function activate(
   const store = new Store();
   const api = new Api(app.serviceManager.serverSettings);
   const socket = new EventSocket(() => api.openSocket('ws'));
+  const people = new PeopleStore(new PeopleApi(api));
   const desk: Desk = {
     store,
+    people,
     actions: new Actions(api, store),
     commands: app.commands,
     trans,
     language: (translation.languageCode || 'en').replace('_', '-'),
     openMenu: event => {
       // By way of the page, so that commands learn which row was pointed at.
-      const { currentTarget, clientX, clientY } = event;
+      const { currentTarget, detail } = event;
+      const { left, bottom } = currentTarget.getBoundingClientRect();
       currentTarget.dispatchEvent(
         new MouseEvent('contextmenu', {
           bubbles: true,
           cancelable: true,
-          clientX,
-          clientY
+          // The keyboard clicks nowhere.
+          clientX: detail ? event.clientX : left,
+          clientY: detail ? event.clientY : bottom
         })
       );
     }
@@ -196,6 +203,10 @@ function activate(
   }
 
   const panel = new ComputePanel(desk);
+  addPeopleCommands(app, desk, view => {
+    app.shell.activateById(panel.id);
+    panel.choose(view);
+  });
   app.shell.add(panel, 'left', { rank: 300, type: 'Compute' });
   if (restorer) {
     restorer.add(panel, panel.id);
@@ -217,6 +228,7 @@ function activate(
   }
 
   store.feed(socket);
+  people.feed(socket);
   // A server without this extension refuses the socket in the same way as one that is away.
   socket.stateChanged.connect((_, state) => {
     if (state === 'lost' && socket.failures === 1) {

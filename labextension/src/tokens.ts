@@ -16,7 +16,17 @@ export const CommandIDs = {
   copyTag: 'jupyter-ext:copy-tag',
   removeImage: 'jupyter-ext:remove-image',
   progress: 'jupyter-ext:progress',
-  cancel: 'jupyter-ext:cancel'
+  cancel: 'jupyter-ext:cancel',
+  account: 'jupyter-ext:account',
+  createKey: 'jupyter-ext:create-key',
+  revokeKey: 'jupyter-ext:revoke-key',
+  password: 'jupyter-ext:password',
+  createUser: 'jupyter-ext:create-user',
+  setRole: 'jupyter-ext:set-role',
+  setPassword: 'jupyter-ext:set-password',
+  enableUser: 'jupyter-ext:enable-user',
+  disableUser: 'jupyter-ext:disable-user',
+  removeUser: 'jupyter-ext:remove-user'
 } as const;
 
 export const PLUGIN_ID = 'jupyter-ext:plugin';

@@ -3,3 +3,4 @@ import './panel.css';
 import './form.css';
 import './logs.css';
 import './details.css';
+import './people.css';

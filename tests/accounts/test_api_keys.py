@@ -19,8 +19,8 @@ from jupyter_ext.accounts.permissions import allowed
 from jupyter_ext.accounts.records import ApiKeyRecord, UserRecord
 from jupyter_ext.accounts.schemas import (
     Account,
+    ApiKeyQuery,
     Credential,
-    KeyQuery,
     NewApiKey,
     NewUser,
     UserDeletion,
@@ -80,7 +80,7 @@ async def test_only_its_hash_is_kept(people: People, store: Store) -> None:
         record = (await session.scalars(select(ApiKeyRecord))).one()
     kept = [str(value) for value in vars(record).values()]
     assert not any(made.key in text or made.key[10:] in text for text in kept)
-    listed = await people.keys.list(people.alice, KeyQuery())
+    listed = await people.keys.list(people.alice, ApiKeyQuery())
     assert made.key not in repr(listed)
 
 
@@ -144,9 +144,9 @@ async def test_one_sees_ones_own_and_an_administrator_all(people: People) -> Non
     await people.keys.create(people.alice, NewApiKey(name="a2"))
     await people.keys.create(people.bob, NewApiKey(name="b1"))
     await people.keys.issue_local(people.alice, 60)
-    mine = await people.keys.list(people.alice, KeyQuery())
+    mine = await people.keys.list(people.alice, ApiKeyQuery())
     assert [key.name for key in mine.items] == ["a2", "a1"]
-    everybodys = await people.keys.list(people.admin, KeyQuery(limit=2, offset=1))
+    everybodys = await people.keys.list(people.admin, ApiKeyQuery(limit=2, offset=1))
     assert [(key.name, key.owner) for key in everybodys.items] == [("a2", "alice"), ("a1", "alice")]
     assert (everybodys.total, everybodys.name) == (3, "api_keys")
 
@@ -189,7 +189,7 @@ async def test_the_last_use_is_shown_at_once_and_written_in_one_go(
     began = datetime.now(UTC)
     for key in made[:3]:
         await people.keys.verify(key.key)
-    shown = await people.keys.list(people.alice, KeyQuery())
+    shown = await people.keys.list(people.alice, ApiKeyQuery())
     assert [bool(key.last_used_at) for key in shown.items] == [False, False, True, True, True]
     writes = 0
     write = store.write
@@ -218,7 +218,7 @@ async def test_uses_are_written_at_the_end(people: People, store: Store) -> None
     made = await people.keys.create(people.alice, NewApiKey(name="laptop"))
     await people.keys.verify(made.key)
     await people.keys.stop()
-    listed = await ApiKeyManager(store).list(people.alice, KeyQuery())
+    listed = await ApiKeyManager(store).list(people.alice, ApiKeyQuery())
     assert listed.items[0].last_used_at is not None
 
 

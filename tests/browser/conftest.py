@@ -11,7 +11,7 @@ from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
 
 from ..engines import jupyter, require
 from ..engines.dockerd import Dockerd
-from .lab import Lab
+from .lab import Lab, set_setting
 
 # Words of the browser and of JupyterLab that say nothing of ours.
 HARMLESS = re.compile(
@@ -64,6 +64,8 @@ def lab_server(docker_engine: Dockerd) -> Iterator[jupyter.JupyterServer]:
     if not (jupyter.PANEL / "package.json").exists():
         pytest.fail("the panel is not built: scripts/panel.sh build", pytrace=False)
     with jupyter.jupyter_server(docker_host=docker_engine.url, lab=True) as server:
+        # Its question about news takes the focus from whatever a test is typing in.
+        set_setting(server, "apputils-extension:notification", fetchNews="false")
         yield server
 
 
@@ -100,6 +102,8 @@ def open_lab(
         listen(page)
         return Lab.open(page, server, **options)
 
+    # For tests that change the profile before a tab is opened.
+    open_tab.context = context  # type: ignore[attr-defined]
     failures = request.session.testsfailed
     yield open_tab
     failed = request.session.testsfailed > failures or _failed(request)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import dataclass
 
+import httpx
 from playwright.sync_api import Locator, Page, expect
 
 from ..engines.jupyter import JupyterServer
@@ -80,3 +82,13 @@ class Lab:
     def dialog(self) -> Locator:
         """The dialog that is open."""
         return self.page.get_by_role("dialog")
+
+
+def set_setting(server: JupyterServer, plugin: str, **values: object) -> None:
+    """Set a setting of one of JupyterLab's own plugins for whoever opens it next."""
+    httpx.put(
+        f"{server.url}lab/api/settings/@jupyterlab/{plugin}",
+        headers={"Authorization": f"token {server.token}"},
+        content=json.dumps({"raw": json.dumps(values)}),
+        trust_env=False,
+    ).raise_for_status()

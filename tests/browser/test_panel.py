@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import re
 import time
 
-import httpx
 import pytest
 from playwright.sync_api import Locator, expect
 
@@ -15,7 +13,7 @@ from ..engines import images, jupyter
 from ..engines import registry as registries
 from ..engines.dockerd import Dockerd
 from .conftest import OpenLab
-from .lab import Lab
+from .lab import Lab, set_setting
 
 pytestmark = [pytest.mark.browser, pytest.mark.docker, pytest.mark.timeout(300)]
 
@@ -149,15 +147,6 @@ def texts(row: Locator) -> list[Locator]:
     return [pieces.nth(number) for number in range(pieces.count())]
 
 
-def set_setting(server: jupyter.JupyterServer, plugin: str, **values: object) -> None:
-    httpx.put(
-        f"{server.url}lab/api/settings/@jupyterlab/{plugin}",
-        headers={"Authorization": f"token {server.token}"},
-        content=json.dumps({"raw": json.dumps(values)}),
-        trust_env=False,
-    ).raise_for_status()
-
-
 def test_keyboard_alone_makes_and_deletes_a_container(
     open_lab: OpenLab, lab_server: jupyter.JupyterServer, engine: Dockerd
 ) -> None:
@@ -175,6 +164,8 @@ def test_keyboard_alone_makes_and_deletes_a_container(
     keyboard.press("Enter")
     lab.expect_status("typed", "running")
 
+    # The form takes the focus with it when it closes.
+    expect(lab.tab("New container")).to_have_count(0)
     lab.row("typed").focus()
     keyboard.press("Delete")
     expect(lab.dialog()).to_contain_text("Delete typed?")

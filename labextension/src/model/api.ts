@@ -12,7 +12,7 @@ import type {
   Operation
 } from './types';
 
-type Method = 'GET' | 'POST' | 'PUT' | 'DELETE';
+export type Method = 'GET' | 'POST' | 'PUT' | 'DELETE';
 
 /** The server's REST calls that the panel makes. */
 export class Api {
@@ -36,12 +36,12 @@ export class Api {
   }
 
   container(cid: number): Promise<ContainerDetail> {
-    return this.result('GET', `containers/${cid}`);
+    return this.ask('GET', `containers/${cid}`);
   }
 
   /** How many files a container added, changed or deleted since it was made. */
   async changes(cid: number): Promise<number> {
-    const { total } = await this.result<{ total: number }>(
+    const { total } = await this.ask<{ total: number }>(
       'GET',
       `containers/${cid}/changes`
     );
@@ -65,7 +65,7 @@ export class Api {
 
   async logs(cid: number, tail: number, timestamps: boolean): Promise<string> {
     const query = { tail: String(tail), timestamps: String(timestamps) };
-    const { logs } = await this.result<{ logs: string }>(
+    const { logs } = await this.ask<{ logs: string }>(
       'GET',
       `containers/${cid}/logs`,
       query
@@ -95,12 +95,14 @@ export class Api {
     return response.status !== 404;
   }
 
-  private async result<T>(
+  /** Make a call that is answered by its result, never by an operation. */
+  async ask<T>(
     method: Method,
     path: string,
-    query: Record<string, string> = {}
+    query: Record<string, string> = {},
+    body?: object
   ): Promise<T> {
-    const outcome = await this.call<T>(method, path, undefined, query);
+    const outcome = await this.call<T>(method, path, body, query);
     if (!outcome.done) {
       throw new ApiError('The server answered with an operation.', 202);
     }

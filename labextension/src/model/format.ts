@@ -42,6 +42,23 @@ export function age(moment: string, language: string, now: number): string {
   return words.format(0, 'second');
 }
 
+/** How far off a moment is: `in 3 days`; empty where it has passed. */
+export function until(moment: string, language: string, now: number): string {
+  const seconds = (Date.parse(moment) - now) / 1000;
+  if (!(seconds > 0)) {
+    return '';
+  }
+  const words = new Intl.RelativeTimeFormat(language, { numeric: 'auto' });
+  for (const [unit, length] of AGES) {
+    const count = Math.round(seconds / length);
+    // One of a unit tells little: 30 days rather than next month.
+    if (count >= 2) {
+      return words.format(count, unit);
+    }
+  }
+  return words.format(1, 'minute');
+}
+
 /** A moment in the reader's own time and language; empty where the engine knows none. */
 export function moment(time: string | null, language: string): string {
   const parsed = time === null ? NaN : Date.parse(time);

@@ -5,7 +5,9 @@ export class ApiError extends Error {
   constructor(
     message: string,
     readonly status: number,
-    readonly problems: readonly FieldProblem[] = []
+    readonly problems: readonly FieldProblem[] = [],
+    /** Facts about it, by name. */
+    readonly details: Readonly<Record<string, unknown>> = {}
   ) {
     super(message);
     this.name = 'ApiError';
@@ -22,7 +24,13 @@ interface Envelope {
   readonly message?: string;
   readonly data?: unknown;
   readonly errors?: readonly FieldProblem[];
-  readonly error?: { readonly message?: string } | string;
+  readonly success?: boolean;
+  readonly error?:
+    | {
+        readonly message?: string;
+        readonly details?: Readonly<Record<string, unknown>> | string;
+      }
+    | string;
 }
 
 function parse(text: string): unknown {
@@ -31,6 +39,13 @@ function parse(text: string): unknown {
   } catch {
     return null;
   }
+}
+
+/** What is wrong with which field, in the dialects that tell it among the facts. */
+function fieldsOf(details: Readonly<Record<string, unknown>>): FieldProblem[] {
+  return Object.entries(details).flatMap(([field, message]) =>
+    typeof message === 'string' ? [{ field, message }] : []
+  );
 }
 
 /**
@@ -49,9 +64,13 @@ export function readReply<T>(status: number, text: string): Outcome<T> {
       envelope.message ??
       (typeof error === 'string' ? error : error?.message) ??
       `The server answered with status ${status}.`;
-    throw new ApiError(message, status, envelope.errors ?? []);
+    const told = typeof error === 'object' ? error.details : undefined;
+    const details = typeof told === 'object' ? told : {};
+    const problems = status === 400 ? fieldsOf(details) : [];
+    throw new ApiError(message, status, envelope.errors ?? problems, details);
   }
-  const wrapped = envelope.code !== undefined && 'data' in envelope;
+  const wrapped =
+    (envelope.code ?? envelope.success) !== undefined && 'data' in envelope;
   const data = wrapped ? envelope.data : body;
   if (status === 202) {
     return { done: false, operation: data as Operation };

@@ -6,7 +6,11 @@ import { useDesk } from './desk';
 import { IconButton } from './IconButton';
 
 /** A command to be copied. */
-export function CodeBlock(props: { code: string }): React.ReactElement {
+export function CodeBlock(props: {
+  code: string;
+  /** What the button does, where there are several. */
+  label?: string;
+}): React.ReactElement {
   const { trans } = useDesk();
   const [copied, setCopied] = React.useState(false);
   const copy = () => {
@@ -19,7 +23,7 @@ export function CodeBlock(props: { code: string }): React.ReactElement {
       <code>{props.code}</code>
       <IconButton
         icon={copied ? checkIcon : copyIcon}
-        label={copied ? trans.__('Copied') : trans.__('Copy')}
+        label={copied ? trans.__('Copied') : (props.label ?? trans.__('Copy'))}
         onClick={copy}
       />
     </div>

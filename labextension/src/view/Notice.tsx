@@ -1,7 +1,8 @@
-import type { LabIcon } from '@jupyterlab/ui-components';
+import { LabIcon, offlineBoltIcon } from '@jupyterlab/ui-components';
 import * as React from 'react';
 
 import { CodeBlock } from './CodeBlock';
+import { useDesk } from './desk';
 
 /** A section's whole content where there is nothing to list: what is so, and what to do. */
 export function Notice(props: {
@@ -37,5 +38,24 @@ export function Cure(props: { text: string }): React.ReactElement {
         return words ? <p key={key}>{words}</p> : null;
       })}
     </div>
+  );
+}
+
+/** Why a list is not there, and how to ask again. */
+export function Failed(props: {
+  text: string;
+  onRetry: () => void;
+}): React.ReactElement {
+  const { trans } = useDesk();
+  return (
+    <Notice bad icon={offlineBoltIcon} title={props.text}>
+      <button
+        type="button"
+        className="jp-mod-styled jp-mod-reject jx-Button"
+        onClick={props.onRetry}
+      >
+        {trans.__('Try again')}
+      </button>
+    </Notice>
   );
 }

@@ -6,11 +6,13 @@ import type { Message } from '@lumino/messaging';
 import * as React from 'react';
 
 import type { Actions } from '../model/actions';
+import type { People, PeopleStore } from '../model/peoplestore';
 import type { State, Store } from '../model/store';
 
 /** What every component may need, handed down from the top. */
 export interface Desk {
   readonly store: Store;
+  readonly people: PeopleStore;
   readonly actions: Actions;
   readonly commands: CommandRegistry;
   readonly trans: TranslationBundle;
@@ -34,6 +36,14 @@ export function useDesk(): Desk {
 export function useStore<T>(select: (state: State) => T): T {
   const { store } = useDesk();
   return React.useSyncExternalStore(store.subscribe, () => select(store.state));
+}
+
+/** Read a part of what is known of people, and draw again when that part changes. */
+export function usePeople<T>(select: (state: People) => T): T {
+  const { people } = useDesk();
+  return React.useSyncExternalStore(people.subscribe, () =>
+    select(people.state)
+  );
 }
 
 /** A callback that runs a command. */

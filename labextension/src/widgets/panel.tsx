@@ -1,93 +1,79 @@
-import type { IDisposable } from '@lumino/disposable';
-import type { Message } from '@lumino/messaging';
-import { AccordionPanel } from '@lumino/widgets';
-import {
-  addIcon,
-  PanelWithToolbar,
-  SidePanel,
-  ToolbarButton
-} from '@jupyterlab/ui-components';
+import { Panel, Widget } from '@lumino/widgets';
 import * as React from 'react';
 
-import { computeIcon, pullIcon } from '../icons';
-import { CommandIDs } from '../tokens';
-import { ContainerList } from '../view/ContainerList';
+import { computeIcon } from '../icons';
 import { Desk, DeskWidget } from '../view/desk';
-import { ImageList } from '../view/ImageList';
+import { ViewName, ViewSwitch } from '../view/ViewSwitch';
+import { AccountView } from './accountview';
+import { AdminView } from './adminview';
+import { ComputeView } from './computeview';
 
-/** The side bar's panel: containers above, images below. */
-export class ComputePanel extends SidePanel {
+/** The side bar's panel: what runs, the reader's account, and what administrators look after. */
+export class ComputePanel extends Panel {
   constructor(private readonly desk: Desk) {
     super();
-    const { commands, store, trans } = desk;
+    const { people, store, trans } = desk;
     this.id = 'jupyter-ext-compute';
     this.addClass('jx-Panel');
     this.title.icon = computeIcon;
     this.title.caption = trans.__('Compute');
     this.node.setAttribute('role', 'region');
     this.node.setAttribute('aria-label', trans.__('Compute'));
-
-    const containers = section(new DeskWidget(desk, () => <ContainerList />));
-    containers.toolbar.addItem(
-      'create',
-      new ToolbarButton({
-        icon: addIcon,
-        tooltip: trans.__('New container'),
-        onClick: () => void commands.execute(CommandIDs.create)
-      })
-    );
-    const images = section(new DeskWidget(desk, () => <ImageList />));
-    images.toolbar.addItem(
-      'pull',
-      new ToolbarButton({
-        icon: pullIcon,
-        tooltip: trans.__('Pull an image'),
-        onClick: () => void commands.execute(CommandIDs.pull)
-      })
-    );
-    const count = () => {
-      const { state } = store;
-      containers.title.label = titled(
-        trans.__('Containers'),
-        state.containers?.size
-      );
-      images.title.label = titled(trans.__('Images'), state.images?.size);
+    this._views = {
+      compute: new ComputeView(desk),
+      account: new AccountView(desk),
+      admin: new AdminView(desk)
     };
-    count();
-    store.changed.connect(count, this);
-    this.addWidget(containers);
-    this.addWidget(images);
+    this._switch = new DeskWidget(desk, () => (
+      <ViewSwitch
+        views={this.offered()}
+        shown={this._shown}
+        onChoose={view => this.choose(view)}
+      />
+    ));
+    this._switch.addClass('jx-Switch-widget');
+    this.addWidget(this._switch);
+    for (const view of Object.values(this._views)) {
+      this.addWidget(view);
+    }
+    this.choose('compute');
+    people.changed.connect(this.offer, this);
+    store.changed.connect(this.offer, this);
   }
 
-  protected override onAfterAttach(message: Message): void {
-    super.onAfterAttach(message);
-    if (this.content instanceof AccordionPanel) {
-      this.content.setRelativeSizes([3, 2]);
+  /** Show one of the views. */
+  choose(view: ViewName): void {
+    this._shown = view;
+    for (const [name, widget] of Object.entries(this._views)) {
+      widget.setHidden(name !== view);
+    }
+    this._switch.update();
+  }
+
+  private offered(): readonly ViewName[] {
+    return this.desk.people.state.users
+      ? ['compute', 'account', 'admin']
+      : ['compute', 'account'];
+  }
+
+  /** Administrators may become others, and others administrators. */
+  private offer(): void {
+    const { missing } = this.desk.store.state;
+    this._switch.setHidden(missing);
+    if (missing || !this.offered().includes(this._shown)) {
+      if (this._shown !== 'compute') {
+        this.choose('compute');
+      }
+    }
+    const count = this.offered().length;
+    if (count !== this._count) {
+      this._count = count;
+      this._switch.update();
     }
   }
 
-  /** Containers are measured only while somebody can see it. */
-  protected override onAfterShow(message: Message): void {
-    super.onAfterShow(message);
-    this._measuring ??= this.desk.store.measure();
-  }
-
-  protected override onBeforeHide(message: Message): void {
-    super.onBeforeHide(message);
-    this._measuring?.dispose();
-    this._measuring = null;
-  }
-
-  private _measuring: IDisposable | null = null;
-}
-
-function section(widget: DeskWidget): PanelWithToolbar {
-  const panel = new PanelWithToolbar();
-  panel.addClass('jx-Panel-section');
-  panel.addWidget(widget);
-  return panel;
-}
-
-function titled(name: string, count: number | undefined): string {
-  return count ? `${name} (${count})` : name;
+  private readonly _views: Readonly<Record<ViewName, Widget>>;
+  private readonly _switch: DeskWidget;
+  private _shown: ViewName = 'compute';
+  private _count = 0;
 }
