@@ -274,6 +274,8 @@ def test_keyboard_alone_disables_a_user(
     assert box
     assert at
     assert abs(box["y"] - at["y"]) < 60, "the menu opens elsewhere"
+    # It is shown a moment before it takes the keys.
+    lab.page.wait_for_function("document.activeElement.closest('.lm-Menu') !== null")
     active = menu.locator(".lm-mod-active")
     for _ in range(4):
         keyboard.press("ArrowDown")
