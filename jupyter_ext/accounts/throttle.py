@@ -93,7 +93,8 @@ class LoginThrottle:
         RateLimited
             Too many were wrong, of this address or of this account from it.
         """
-        key = f"{address} {account}"
+        # No name is longer; what is typed may be.
+        key = f"{address} {account[:64]}"
         queue = self._queues.setdefault(address, _Queue())
         if queue.users >= WAITING:
             raise RateLimited(1, "Too many logins at once from your address. Try again.")
