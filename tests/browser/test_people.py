@@ -322,3 +322,21 @@ def open_context(open_lab: OpenLab) -> BrowserContext:
     """The browser profile that `open_lab` opens tabs in."""
     context: BrowserContext = open_lab.context  # type: ignore[attr-defined]
     return context
+
+
+def test_limits_and_the_audit_are_the_servers_own(
+    open_lab: OpenLab, lab_server: jupyter.JupyterServer, engine: Dockerd
+) -> None:
+    with lab_server.client() as client:
+        client.put("/quotas/user:admin", json={"containers": 7}).raise_for_status()
+    try:
+        lab = open_lab(lab_server)
+        view(lab, "Account")
+        expect(lab.panel.get_by_text(re.compile(r"^\d of 7$"))).to_be_visible()
+        view(lab, "Admin")
+        entry = lab.panel.locator(".jx-Audit").first
+        expect(entry).to_contain_text("quota:update")
+        expect(entry).to_contain_text("admin")
+    finally:
+        with lab_server.client() as client:
+            client.put("/quotas/user:admin", json={"containers": "default"}).raise_for_status()
