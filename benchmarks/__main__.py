@@ -28,6 +28,7 @@ FIGURES = {
     "creation": "create and start by REST",
     "lag": "the loop's lag while 50 containers are created at once",
     "sweep": "one sweep of the statistics of 100 running containers",
+    "credentials": "what a key, a token and cookies add to a request",
     "audit": "what being recorded adds to a request",
     "listing": "a page of the list with 1,000 containers",
 }

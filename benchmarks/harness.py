@@ -42,7 +42,13 @@ def engine() -> Iterator[Dockerd]:
 
 
 def server(
-    docker: Dockerd | None, *, extension: bool = True, probe: bool = True, **more: Any
+    docker: Dockerd | None,
+    *,
+    extension: bool = True,
+    probe: bool = True,
+    extensions: tuple[str, ...] = (),
+    traits: dict[str, Any] | None = None,
+    **more: Any,
 ) -> AbstractContextManager[JupyterServer]:
     """Run a Jupyter server: with the extension and limits raised by trait, or a bare one.
 
@@ -50,13 +56,20 @@ def server(
     ----------
     probe
         Also run the benchmarks' own small extension in it.
+    extensions
+        Further ones.
+    traits
+        Of the extension.
     """
-    extensions = {"jupyter_ext": extension, PROBE: probe} | dict.fromkeys(OTHERS, False)
+    enabled = {"jupyter_ext": extension, PROBE: probe, **dict.fromkeys(extensions, True)}
     config: dict[str, dict[str, Any]] = {
-        "ServerApp": {"jpserver_extensions": extensions, **more.pop("server_app", {})}
+        "ServerApp": {
+            "jpserver_extensions": enabled | dict.fromkeys(OTHERS, False),
+            **more.pop("server_app", {}),
+        }
     }
     if extension:
-        config["JupyterExt"] = {"rate_limits": UNLIMITED}
+        config["JupyterExt"] = {"rate_limits": UNLIMITED, **(traits or {})}
     # An installed package has its bytecode, a checkout keeps it from the first start on.
     environ = {"PYTHONDONTWRITEBYTECODE": "", **more.pop("environ", {})}
     return jupyter_server(
