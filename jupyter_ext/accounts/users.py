@@ -110,7 +110,8 @@ class UserManager:
         """
         _administrators_only(caller)
         if body.databases:
-            raise NotFound("database", body.databases[0])
+            # In the document's own words.
+            raise NotFound("database", body.databases[0], "数据库未找到")
         check_grants(body.permissions)
         self._passwords.check(body.password)
         async with self._store.read() as session:

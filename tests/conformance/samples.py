@@ -49,9 +49,13 @@ class Sample:
 
     def replies(self, address: str, key: str, folder: Path) -> list[Any]:
         """Run it against the server at `address` and return what it printed, one item a reply."""
+        return Sample(self.language, self.pointed_at(address, key)).printed(folder)
+
+    def printed(self, folder: Path) -> list[Any]:
+        """Run it as it is and return what it printed, one item a reply."""
         command, suffix, parse = _HOW[self.language]
         file = folder / f"sample{suffix}"
-        file.write_text(self.pointed_at(address, key), encoding="utf-8")
+        file.write_text(self.text, encoding="utf-8")
         done = subprocess.run(
             [*command(folder), str(file)], capture_output=True, text=True, timeout=90, check=False
         )
