@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+from collections.abc import Iterable
 from functools import cached_property
 from typing import Any
 
@@ -34,6 +35,16 @@ HOST_REFUSED = (
     "This host name or login is not accepted. Use the server's own address, "
     "or have its administrator set ServerApp.allow_remote_access."
 )
+SENDABLE = (
+    "Accept, Accept-Language, Authorization, Content-Type, Idempotency-Key, Last-Event-ID, Prefer, "
+    "X-API-Key"
+)
+"""Headers that a page of another origin may send, where one may send anything."""
+READABLE = (
+    "Location, Preference-Applied, Idempotency-Replayed, Retry-After, Warnings, "
+    "X-RateLimit-Limit, X-RateLimit-Remaining, X-RateLimit-Reset, X-Request-Id"
+)
+"""Headers of replies that it may read."""
 # How long the rest of a refused body is read and thrown away, so that the sender sees the refusal,
 # in seconds.
 DRAIN_SECONDS = 2.0
@@ -74,6 +85,8 @@ class AdmissionHandler(APIHandler):
             The server is not ready, the credential is bad, or there were too many requests.
         """
         self.set_header("X-Request-Id", self.request_id)
+        # Now, so that a page that may read replies also reads why it is refused.
+        self.set_cors_headers()
         if not self.services.gate.is_open:
             await self.services.gate.passed()
         try:
@@ -92,6 +105,7 @@ class AdmissionHandler(APIHandler):
             The server is not ready, its host is another one, or there were too many requests.
         """
         self.set_header("X-Request-Id", self.request_id)
+        self.set_cors_headers()
         if not self.services.gate.is_open:
             await self.services.gate.passed()
         if not self.check_host():
@@ -133,6 +147,34 @@ class AdmissionHandler(APIHandler):
         """Allow only the administrator's origins: Jupyter's exception for tokens is not ours."""
         if self.allow_origin or self.allow_origin_pat:
             super().set_cors_headers()
+            self.set_header("Access-Control-Expose-Headers", READABLE)
+
+    @property
+    def is_preflight(self) -> bool:
+        """Whether a browser asks if a page of another origin may send something.
+
+        It asks without a credential, so that whoever wants one can't be asked.
+        """
+        return (
+            self.request.method == "OPTIONS"
+            and "Access-Control-Request-Method" in self.request.headers
+            and bool(self.allow_origin or self.allow_origin_pat)
+        )
+
+    def allow_to_send(self, methods: Iterable[str]) -> None:
+        """Tell a browser what pages of the administrator's origins may send here.
+
+        Raises
+        ------
+        Forbidden
+            The server's host is another one.
+        """
+        if not self.check_host():
+            raise Forbidden(HOST_REFUSED)
+        self.set_cors_headers()
+        self.set_header("Access-Control-Allow-Methods", ", ".join(methods))
+        self.set_header("Access-Control-Allow-Headers", SENDABLE)
+        self.set_header("Access-Control-Max-Age", "600")
 
     def compute_etag(self) -> None:
         """Spare a digest of every reply: what is here changes all the time."""

@@ -71,6 +71,9 @@ class Endpoint(AdmissionHandler):
     async def prepare(self) -> None:  # type: ignore[override]
         """Authenticate and limit as soon as the headers are in."""
         try:
+            if self.is_preflight:
+                self.allow_to_send(self.methods)
+                return
             if self.bound is not None and self.bound.route.anonymous:
                 await self.admit_anybody()
             else:
@@ -166,6 +169,10 @@ class Endpoint(AdmissionHandler):
         try:
             if self.refused is not None:
                 raise self.refused
+            if self.is_preflight:
+                self.set_status(204)
+                self.finish()
+                return
             await self._call(path)
         except PlatformError as error:
             await self._claim.release()
