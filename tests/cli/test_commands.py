@@ -120,6 +120,14 @@ def test_rm(pig: Pig, speaker: Speaker) -> None:
     assert speaker.asked[1].query == {"force": "true", "volumes": "true"}
 
 
+def test_what_can_not_be_deleted_keeps_nothing_else(pig: Pig, speaker: Speaker) -> None:
+    for name in ("web", "db"):
+        speaker.says(f"DELETE /api/v1/containers/{name}", {"data": {"id": name}})
+    ran = pig("container", "rm", "gone", "web", "lost", "db")
+    assert (ran.code, ran.out) == (3, "Deleted web, db.\n")
+    assert [line.split("/")[-1].split(".")[0] for line in ran.err.splitlines()] == ["gone", "lost"]
+
+
 def test_show(pig: Pig, speaker: Speaker) -> None:
     detail = {
         **WEB,

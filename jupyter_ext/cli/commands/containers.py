@@ -15,6 +15,7 @@ from ..lazy import Group
 from ..session import Session, pass_session
 from ..views import Column, Details, Done, Table, View, ago, size
 from .complete import container_names, image_names
+from .several import delete_each
 
 REF = click.argument("ref", metavar="CONTAINER", shell_complete=container_names)
 REFS = click.argument(
@@ -79,8 +80,8 @@ def show_container(session: Session, ref: str) -> View:
             ("ports", published(found.get("ports") or {})),
             ("environment", config.get("environment")),
             ("folders", [_mount(mount) for mount in found.get("mounts") or []]),
-            ("CPU", found.get("cpu")),
-            ("memory", size(found.get("memory_bytes"))),
+            ("CPU", found.get("cpu") or "no limit"),
+            ("memory", size(found.get("memory_bytes") or None) or "no limit"),
             ("restarts", found.get("restart_policy")),
             ("created", found.get("created_at")),
             ("started", state.get("started_at")),
@@ -91,7 +92,13 @@ def show_container(session: Session, ref: str) -> View:
 
 @container.command("run", context_settings={"allow_interspersed_args": False})
 @click.option("--name", help="Its name; made up of the image's without one.")
-@click.option("-p", "--publish", multiple=True, metavar="HOST:CONTAINER", help="Publish a port.")
+@click.option(
+    "-p",
+    "--publish",
+    multiple=True,
+    metavar="[HOST:]CONTAINER",
+    help="Publish a port; without HOST at any free one.",
+)
 @click.option("-e", "--env", multiple=True, metavar="NAME=VALUE", help="Set a variable.")
 @click.option(
     "-v", "--volume", multiple=True, metavar="HOST:CONTAINER[:ro]", help="Mount a folder."
@@ -168,11 +175,12 @@ def restart_containers(session: Session, refs: tuple[str, ...]) -> View:
 @pass_session
 def remove_containers(session: Session, refs: tuple[str, ...], force: bool, volumes: bool) -> View:
     """Delete containers; one that runs is stopped first."""
-    for ref in refs:
-        session.client.containers.delete(ref, force=force or None, volumes=volumes or None)
-    names = ", ".join(refs)
-    return Done(
-        f"Deleted {names}.", [{"id": ref, "deleted": True} for ref in refs], "\n".join(refs)
+    return delete_each(
+        session,
+        refs,
+        lambda ref: session.client.containers.delete(
+            ref, force=force or None, volumes=volumes or None
+        ),
     )
 
 

@@ -8,6 +8,7 @@ from ..lazy import Group
 from ..session import Session, pass_session
 from ..views import Column, Done, Table, View, ago, size
 from .complete import image_names
+from .several import delete_each
 
 COLUMNS = [
     Column("NAME", lambda i: ", ".join(i.get("tags") or ["<none>"])),
@@ -49,7 +50,6 @@ def pull_image(session: Session, name: str) -> View:
 @pass_session
 def remove_images(session: Session, names: tuple[str, ...], force: bool) -> View:
     """Delete images by name or id."""
-    for name in names:
-        session.client.images.delete(name, force=force or None)
-    deleted = [{"id": name, "deleted": True} for name in names]
-    return Done(f"Deleted {', '.join(names)}.", deleted, "\n".join(names))
+    return delete_each(
+        session, names, lambda name: session.client.images.delete(name, force=force or None)
+    )
