@@ -221,7 +221,10 @@ class Authenticator:
             return await self._hub.verify(authorization.partition(" ")[2].strip())
         judged = handler.identity_provider.auth_enabled and sends_jupyter_token(handler)
         if judged and not handler.token_authenticated:
-            raise Unauthenticated("The Jupyter token of this request is not this server's.")
+            raise Unauthenticated(
+                "This is neither the Jupyter token of this server nor an API key, "
+                "which begins with jx_."
+            )
         user = handler.current_user
         if not user:
             return None

@@ -173,8 +173,12 @@ class Session:
         if error.fields and not all(problem in text for problem in error.fields.values()):
             text += "".join(f"\n  {name}: {problem}" for name, problem in error.fields.items())
         if isinstance(error, NotFound) and error.kind in LISTS:
-            text += f" See `{self.program} {error.kind} list`."
+            text += f" See `{self.listing(error.kind)}`."
         return text
+
+    def listing(self, kind: str) -> str:
+        """Return the command that lists things of a kind."""
+        return f"{self.program} {kind} list"
 
 
 pass_session = click.make_pass_decorator(Session)

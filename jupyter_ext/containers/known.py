@@ -71,6 +71,6 @@ def port_taken(port: int | str) -> Conflict:
     return Conflict(
         "port",
         port,
-        f"Port {port} of the host is taken. Choose another one, or null for any free one.",
+        f"Port {port} of the host is taken. Choose another one, or none to get any free one.",
         fields={"ports": f"{port} is taken"},
     )

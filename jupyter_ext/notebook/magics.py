@@ -29,6 +29,10 @@ class CellSession(Session):
 
     cell: str = ""
 
+    def listing(self, kind: str) -> str:
+        """Return the magic that lists containers; for the rest there is the command line."""
+        return f"{PROGRAM} list" if kind == "container" else f"pig {kind} list"
+
 
 class Result:
     """What a command gave: shown when it came, and then to work with.

@@ -86,6 +86,14 @@ def test_errors_are_one_line_and_fail_the_cell(shell: Any, line: str, said: str)
     assert "Traceback" not in captured.stdout + captured.stderr
 
 
+def test_what_is_not_found_is_listed_by_a_magic(shell: Any, speaker: Speaker) -> None:
+    missing = {"code": "NOT_FOUND", "message": "No container goes by 'w'.", "details": {}}
+    missing["details"] = {"container": "w"}
+    speaker.says("GET /api/v1/containers/w", {"error": missing}, 404)
+    result, _ = run(shell, "%container show w")
+    assert "See `%container list`." in str(result.error_in_exec)
+
+
 def test_no_server_is_one_line(shell: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("PIG_URL")
     result, _ = run(shell, "%container list")
