@@ -74,7 +74,8 @@ describe('words for people', () => {
   });
 
   it('say parts', () => {
-    expect([0, 0.42, 9.96, 150.4].map(percent)).toEqual([
+    expect([0, 0.04, 0.42, 9.96, 150.4].map(percent)).toEqual([
+      '0%',
       '0%',
       '0.4%',
       '10%',

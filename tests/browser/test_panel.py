@@ -83,6 +83,26 @@ def test_pull_shows_each_layer(
     engine.docker("rmi", name)
 
 
+@pytest.mark.registry
+def test_a_pull_that_fails_has_only_its_reason(
+    open_lab: OpenLab,
+    lab_server: jupyter.JupyterServer,
+    engine: Dockerd,
+    registry: registries.Registry,
+) -> None:
+    lab = open_lab(lab_server)
+    lab.button("Pull an image").click()
+    lab.dialog().get_by_label("Image").fill(f"{registry.address}/nothing:latest")
+    lab.dialog().get_by_role("button", name="Pull", exact=True).click()
+    expect(lab.dialog()).to_contain_text("can't be pulled", timeout=30_000)
+    close = lab.dialog().locator(".jp-Dialog-footer").get_by_role("button")
+    expect(close).to_have_text(["Close"])
+    expect(lab.dialog().get_by_role("progressbar")).to_have_count(0)
+    close.click()
+    expect(lab.dialog()).to_have_count(0)
+    expect(lab.button("Pull an image")).not_to_have_attribute("aria-pressed", "true")
+
+
 def test_eight_tabs_and_a_notebook_still_saves(
     open_lab: OpenLab, lab_server: jupyter.JupyterServer, engine: Dockerd
 ) -> None:

@@ -14,7 +14,7 @@ export function bytes(count: number): string {
 
 /** Percent with as many digits as help: `0.4%`, `12%`. */
 export function percent(value: number): string {
-  return `${value > 0 && value < 9.95 ? value.toFixed(1) : value.toFixed(0)}%`;
+  return `${value >= 0.05 && value < 9.95 ? value.toFixed(1) : value.toFixed(0)}%`;
 }
 
 const AGES: ReadonlyArray<[Intl.RelativeTimeFormatUnit, number]> = [

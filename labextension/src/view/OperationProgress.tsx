@@ -28,11 +28,13 @@ export function OperationProgress(props: {
           </span>
         )}
       </div>
-      <ProgressBar
-        value={operation.state === 'succeeded' ? 1 : operation.progress}
-        label={operation.subject}
-        done={operation.state === 'succeeded'}
-      />
+      {operation.state !== 'failed' && operation.state !== 'cancelled' && (
+        <ProgressBar
+          value={operation.state === 'succeeded' ? 1 : operation.progress}
+          label={operation.subject}
+          done={operation.state === 'succeeded'}
+        />
+      )}
       {layers.length > 0 && (
         <div className="jx-Layers-scroller">
           <table className="jx-Layers">

@@ -35,13 +35,21 @@ export async function showProgress(
   dialog.addClass('jx-Dialog');
   dialog.addClass('jx-mod-progress');
   let open = true;
+  const read: { failed?: Operation } = {};
   void store.ended(id).then(ended => {
-    if (open && ended.state !== 'failed' && !hasEnded(operation)) {
+    if (open && !hasEnded(operation)) {
+      if (ended.state === 'failed') {
+        read.failed = ended;
+      }
       dialog.reject();
     }
   });
   const { button } = await dialog.launch();
   open = false;
+  if (read.failed) {
+    // Nothing is left to cancel or to wait for: the same again, only to be read.
+    return showProgress(desk, read.failed);
+  }
   if (button.className === 'jx-CancelOperation') {
     const now = store.state.operations.get(id);
     if (now && !hasEnded(now)) {

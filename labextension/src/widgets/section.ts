@@ -6,6 +6,17 @@ import {
 
 import type { DeskWidget } from '../view/desk';
 
+/** A button that does something each time; JupyterLab's own stays pressed until the next click. */
+class ActionButton extends ToolbarButton {
+  override get pressed(): boolean {
+    return false;
+  }
+
+  override set pressed(_: boolean) {
+    // It never is.
+  }
+}
+
 /** A part of a view with its title and a button. */
 export function section(
   widget: DeskWidget,
@@ -15,7 +26,7 @@ export function section(
   panel.addClass('jx-Panel-section');
   panel.addWidget(widget);
   if (button) {
-    panel.toolbar.addItem('button', new ToolbarButton(button));
+    panel.toolbar.addItem('button', new ActionButton(button));
   }
   return panel;
 }
