@@ -16,6 +16,9 @@ __all__ = ["dial", "house", "port", "url"]
 UNLIMITED = {
     name: {"amount": 0} for name in ("piglet", "containers", "voidvm", "metadata", "matrix")
 }
+PASSWORD = "correct horse"
+ALICE = {"username": "alice", "password": "wonderland"}
+ADMIN = {"username": "admin", "password": PASSWORD}
 
 
 @pytest.fixture(scope="session")
@@ -29,6 +32,22 @@ def edge() -> Iterator[jupyter.JupyterServer]:
 def limited() -> Iterator[jupyter.JupyterServer]:
     """A server with the documented limits."""
     with jupyter.jupyter_server() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def open_house() -> Iterator[jupyter.JupyterServer]:
+    """A server that people register and log in at, without any limit; Alice has an account."""
+    config = {
+        "JupyterExt": {
+            "rate_limits": {**UNLIMITED, "logins": {"amount": 0}},
+            "registration": "open",
+            "admin_password": PASSWORD,
+        }
+    }
+    with jupyter.jupyter_server(config=config) as server:
+        with server.client() as admin:
+            admin.post("users", json=ALICE).raise_for_status()
         yield server
 
 

@@ -21,8 +21,8 @@ from jupyter_ext.accounts.tokens import Claims, Tokens
 from jupyter_ext.store import Store
 
 from ..engines import jupyter
-from .conftest import UNLIMITED
-from .test_logins import ADMIN, ALICE, PASSWORD, bearer
+from .conftest import ADMIN, ALICE, PASSWORD, UNLIMITED
+from .test_logins import bearer
 from .test_web_socket import ask, close_of, socket
 
 T = TypeVar("T")
@@ -33,19 +33,9 @@ CONTENT = "api/v1/users/alice"
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[jupyter.JupyterServer]:
+def server(open_house: jupyter.JupyterServer) -> jupyter.JupyterServer:
     """A server without the limits that these tests would meet."""
-    config = {
-        "JupyterExt": {
-            "rate_limits": {**UNLIMITED, "logins": {"amount": 0}},
-            "registration": "open",
-            "admin_password": PASSWORD,
-        }
-    }
-    with jupyter.jupyter_server(config=config) as running:
-        with running.client() as admin:
-            admin.post("users", json=ALICE).raise_for_status()
-        yield running
+    return open_house
 
 
 @pytest.fixture(scope="module")
@@ -439,25 +429,24 @@ def test_pages_of_the_administrators_origin_log_in_and_read(guarded):
 def test_fifty_at_once_from_one_address_get_ten_tries(guarded):
     """Whatever names they try, and whatever address they say that they come from."""
     login = f"{guarded.api}/auth/login"
-
-    def wrong(number: int) -> int:
-        body = {"username": f"name-{number}", "password": "wrong one"}
-        headers = {"X-Forwarded-For": f"10.0.0.{number}", "X-Real-Ip": f"10.0.1.{number}"}
-        return httpx.post(
-            login, json=body, headers=headers, trust_env=False, timeout=60
-        ).status_code
-
     seen: Counter[int] = Counter()
-    with ThreadPoolExecutor(50) as threads:
-        for _ in range(3):
-            seen.update(threads.map(wrong, range(50)))
-    assert set(seen) == {401, 429}
-    assert seen[401] <= 10
-    held = httpx.post(login, json=ADMIN, trust_env=False)
-    assert held.status_code == 429
-    assert 1 <= int(held.headers["Retry-After"]) <= 60
-    # Nobody is locked out: a key and a login of before go on, and so does Jupyter's own.
-    with guarded.client() as admin:
-        assert admin.get("users").is_success
-    sent = {"Authorization": f"token {guarded.token}"}
-    assert httpx.get(f"{guarded.api}/users", headers=sent, trust_env=False).is_success
+    # Fifty connections are open at once, each of them the client's own.
+    fifty = httpx.Limits(max_connections=50, max_keepalive_connections=50)
+    with httpx.Client(trust_env=False, timeout=60, limits=fifty) as client:
+
+        def wrong(number: int) -> int:
+            body = {"username": f"name-{number}", "password": "wrong one"}
+            headers = {"X-Forwarded-For": f"10.0.0.{number}", "X-Real-Ip": f"10.0.1.{number}"}
+            return client.post(login, json=body, headers=headers).status_code
+
+        with ThreadPoolExecutor(50) as threads:
+            for _ in range(3):
+                seen.update(threads.map(wrong, range(50)))
+        assert set(seen) == {401, 429}
+        assert seen[401] <= 10
+        held = client.post(login, json=ADMIN)
+        assert held.status_code == 429
+        assert 1 <= int(held.headers["Retry-After"]) <= 60
+        # Nobody is locked out: a key and Jupyter's own login go on.
+        for sent in ({"X-API-Key": guarded.key()}, {"Authorization": f"token {guarded.token}"}):
+            assert client.get(f"{guarded.api}/users", headers=sent).is_success

@@ -9,29 +9,16 @@ import httpx
 import pytest
 
 from ..engines import jupyter
-from .conftest import UNLIMITED, browser
+from .conftest import ADMIN, ALICE, PASSWORD, UNLIMITED, browser
 from .test_errors_over_http import dialect_of
 
-PASSWORD = "correct horse"
-ALICE = {"username": "alice", "password": "wonderland"}
-ADMIN = {"username": "admin", "password": PASSWORD}
 EVIL = "http://evil.example"
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[jupyter.JupyterServer]:
+def server(open_house: jupyter.JupyterServer) -> jupyter.JupyterServer:
     """A server that people register at, without the limits that other tests would meet."""
-    config = {
-        "JupyterExt": {
-            "rate_limits": {**UNLIMITED, "logins": {"amount": 0}},
-            "registration": "open",
-            "admin_password": PASSWORD,
-        }
-    }
-    with jupyter.jupyter_server(config=config) as running:
-        with running.client() as admin:
-            admin.post("users", json=ALICE).raise_for_status()
-        yield running
+    return open_house
 
 
 @pytest.fixture
