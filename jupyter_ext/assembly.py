@@ -236,11 +236,12 @@ class Desk:
         PlatformError
             The store can't be opened.
         """
-        if self.hub is not None and self._app.registration == "open":
+        if self.hub is not None and self._app.registration != "closed":
             raise InvalidRequest(
                 fields={
-                    "JupyterExt.registration": "can't be open beside a JupyterHub: "
-                    "whoever takes the name of one of its users would have their things"
+                    "JupyterExt.registration": f"can't be {self._app.registration} beside a "
+                    "JupyterHub: whoever takes the name of one of its users would have their "
+                    "things, and their role"
                 }
             )
         await self.store.open()

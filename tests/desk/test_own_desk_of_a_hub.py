@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import httpx
+import pytest
 
 from ..conftest import MakeServer
 
@@ -24,14 +25,15 @@ def test_a_proxy_whose_headers_are_not_read_is_told(make_server: MakeServer) -> 
     assert "trust_xheaders" not in make_server(environ=behind, config=config).log
 
 
-def test_no_open_registration_beside_a_hub(make_server: MakeServer) -> None:
+@pytest.mark.parametrize("mode", ["open", "invite"])
+def test_no_registration_beside_a_hub(make_server: MakeServer, mode: str) -> None:
     service = {"JUPYTERHUB_API_URL": "http://127.0.0.1:1/", "JUPYTERHUB_SERVICE_NAME": "desk"}
     config = {
-        "JupyterExt": {"registration": "open"},
+        "JupyterExt": {"registration": mode},
         "ServerApp": {"jpserver_extensions": {"jupyter_ext": True}},
     }
     # Ready when Jupyter is: the extension is not going to be.
     server = make_server(environ=service, config=config, extension=False)
     reply = httpx.get(f"{server.api}/openapi.json", trust_env=False)
     assert reply.is_error
-    assert "can't be open beside a JupyterHub" in reply.json()["error"]["message"]
+    assert f"can't be {mode} beside a JupyterHub" in reply.json()["error"]["message"]
