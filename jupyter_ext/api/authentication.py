@@ -154,7 +154,7 @@ class Authenticator:
         return credential
 
     async def adopt_cookie(self, handler: JupyterHandler) -> Credential | None:
-        """Resolve the two cookies of a login; None where there are none.
+        """Resolve the two cookies of a login; None where there are none, or a header counts.
 
         Raises
         ------
@@ -163,7 +163,7 @@ class Authenticator:
         Forbidden
             A page of another origin makes the browser send them, for more than a look.
         """
-        token = sent_cookie(handler.request)
+        token = login_cookie(handler.request)
         if token is None:
             return None
         credential = self._tokens.verify_cached(token, "cookie") or await self._tokens.verify(
@@ -273,6 +273,15 @@ def sent_cookie(request: HTTPServerRequest) -> str | None:
     return found.value if found is not None and found.value else None
 
 
+def login_cookie(request: HTTPServerRequest) -> str | None:
+    """Return the ``user_token`` that a request logs in by.
+
+    Beside a header that Jupyter judges there is none: a wrong header is refused, whatever else a
+    request carries.
+    """
+    return None if _has_bearer(request) else sent_cookie(request)
+
+
 def sent_jwt(request: HTTPServerRequest) -> str | None:
     """Return the bearer of a request that has the form of a JSON Web Token."""
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
@@ -294,7 +303,11 @@ def client_of(request: HTTPServerRequest, request_id: str) -> Client:
 
 def sends_jupyter_token(handler: JupyterHandler) -> bool:
     """Whether the request's ``Authorization`` is of a form that Jupyter judges."""
-    scheme = handler.request.headers.get("Authorization", "").partition(" ")[0]
+    return _has_bearer(handler.request)
+
+
+def _has_bearer(request: HTTPServerRequest) -> bool:
+    scheme = request.headers.get("Authorization", "").partition(" ")[0]
     return scheme.lower() in ("bearer", "token")
 
 

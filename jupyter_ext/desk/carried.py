@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from ..api.authentication import KEY_PREFIX, is_jwt, sent_cookie
+from ..api.authentication import KEY_PREFIX, is_jwt, login_cookie
 from ..api.dialects import MATRIX, dialect_for
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def is_login(request: HTTPServerRequest, base_url: str) -> bool:
 def comes_by_cookie(request: HTTPServerRequest, base_url: str) -> bool:
     """Whether the desk's cookies count before Jupyter's login, as on one document's routes."""
     path = "/" + request.path.removeprefix(base_url).lstrip("/")
-    return sent_cookie(request) is not None and dialect_for(path) is MATRIX
+    return login_cookie(request) is not None and dialect_for(path) is MATRIX
 
 
 def cookie_header(request: HTTPServerRequest) -> Mapping[str, str]:

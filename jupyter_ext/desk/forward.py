@@ -12,7 +12,7 @@ from tornado import web
 from tornado.iostream import StreamClosedError
 
 from ..api.admission import HOST_REFUSED, AdmissionHandler, translated
-from ..api.authentication import LOOKS, is_jwt, same_origin, sent_cookie
+from ..api.authentication import LOOKS, is_jwt, login_cookie, same_origin
 from ..api.route import MEGABYTE, ErrorCodes
 from ..errors import (
     Forbidden,
@@ -142,7 +142,7 @@ class ForwardHandler(AdmissionHandler):
                     raise translated(error, self.request.method or "") from error
             if self.current_user:
                 await self._name_user()
-            elif sent_cookie(self.request) is not None:
+            elif login_cookie(self.request) is not None:
                 self._pass_cookies()
                 await self._judge_before_a_long_body()
         except PlatformError as error:

@@ -17,7 +17,7 @@ from tornado.websocket import (
     websocket_connect,
 )
 
-from ..api.authentication import is_jwt, same_origin, sent_cookie
+from ..api.authentication import is_jwt, login_cookie, same_origin
 from ..errors import PlatformError
 from .carried import carries_own_credential, cookie_header
 from .forward import forwarded_headers, forwarded_query
@@ -58,7 +58,7 @@ class ForwardSocket(WebSocketMixin, WebSocketHandler, JupyterHandler):
                 self._credential = await self.remote.credential()
             except PlatformError as error:
                 raise HTTPError(error.status, error.message.replace("%", "%%")) from error
-        elif sent_cookie(self.request) is not None:
+        elif login_cookie(self.request) is not None:
             if not same_origin(self.request):
                 raise HTTPError(403, "A page of another origin opened this with your cookies.")
             self._credential = dict(cookie_header(self.request))

@@ -141,6 +141,19 @@ def test_a_dead_cookie_opens_nothing_and_locks_nobody_out(server, page):
         assert empty.get("api/v1/users/alice").status_code == 401
 
 
+@pytest.mark.parametrize("scheme", ["token", "Bearer"])
+def test_good_cookies_make_no_bad_header_good(page, scheme):
+    page.post("api/login", json=ALICE)
+    wrong = {"Authorization": f"{scheme} nonsense"}
+    for ask in (
+        page.build_request("POST", "api/verify", headers=wrong),
+        page.build_request("GET", "containers", headers=wrong),
+        page.build_request("GET", "api/v1/users/alice", headers=wrong),
+        page.build_request("POST", "api/v1/api-keys", headers=wrong, json={"name": "x"}),
+    ):
+        assert page.send(ask).status_code == 401, ask.url
+
+
 def test_both_cookies_belong_together(page):
     page.post("api/login", json=ALICE)
     token = page.cookies["user_token"]
