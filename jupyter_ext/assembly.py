@@ -139,9 +139,6 @@ class Desk:
         self.logins = LoginManager(
             self.accounts, self.sessions, throttle, self.journal, lifetime=app.login_lifetime
         )
-        self.registration = RegistrationManager(
-            self.store, passwords, self.logins, throttle, self.journal, app.registration
-        )
         self.containers = ContainerService(
             self.store,
             self.bus,
@@ -155,6 +152,15 @@ class Desk:
             defaults=ContainerDefaults(parent=app),
             guard=self.guard,
             quotas=ledger,
+        )
+        self.registration = RegistrationManager(
+            self.store,
+            passwords,
+            self.logins,
+            throttle,
+            self.journal,
+            app.registration,
+            self.containers.awaits,
         )
         self.departures.add_belongings(self.containers.belongings)
         self.departures.add_belongings(self.operations)

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import secrets
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
 
 from sqlalchemy import ColumnElement, func, select
 
 from ..api.route import Page, WithCookies
-from ..errors import Forbidden, NotFound
+from ..errors import Conflict, Forbidden, NotFound
 from ..store.database import Store
 from ..store.types import new_id, utcnow
 from .directory import Directory
@@ -36,6 +37,8 @@ CLOSED = (
 NEEDED = "Registration needs an invitation. Ask the administrator for one, and send its code."
 WRONG = "This invitation is not valid: it is mistyped, used, withdrawn or expired."
 
+_log = logging.getLogger(__name__)
+
 
 class RegistrationManager:
     """The rules of registering.
@@ -44,6 +47,9 @@ class RegistrationManager:
     ----------
     mode
         ``closed``, ``invite`` or ``open``.
+    awaits
+        Whether something lies there already for whoever has a name: such a name only an
+        administrator gives.
     """
 
     def __init__(
@@ -54,6 +60,7 @@ class RegistrationManager:
         throttle: LoginThrottle,
         journal: LoginJournal,
         mode: str,
+        awaits: Callable[[str], Awaitable[bool]],
     ) -> None:
         self._journal = journal
         self._store = store
@@ -61,6 +68,7 @@ class RegistrationManager:
         self._logins = logins
         self._throttle = throttle
         self._mode = mode
+        self._awaits = awaits
         self._directory = Directory(store)
 
     async def register(
@@ -73,7 +81,7 @@ class RegistrationManager:
         Forbidden
             Registration is closed, or the invitation no good.
         Conflict
-            The name is taken.
+            The name is taken, or a folder of that name is there already.
         InvalidRequest
             The password is too short.
         RateLimited
@@ -102,6 +110,15 @@ class RegistrationManager:
                 wanted = select(InvitationRecord.id).where(*_open(body.invitation))
                 if await session.scalar(wanted) is None:
                     raise Forbidden(WRONG)
+        if await self._awaits(body.username):
+            # Told as a name that is taken: what folders there are is no stranger's business.
+            _log.warning(
+                "Nobody registers as %s: a folder of that name is there already. Make the account "
+                "by `pig user create %s` if it is theirs",
+                body.username,
+                body.username,
+            )
+            raise Conflict("user", body.username)
         hashed = await self._passwords.hash_strangers(body.username, body.password)
         async with self._store.write() as session:
             invitation = None

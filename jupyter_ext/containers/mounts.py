@@ -82,6 +82,11 @@ class MountPolicy:
             return []
         return [str(self._notebook_root / account.username)]
 
+    def awaits(self, username: str) -> bool:
+        """Whether a folder is there already that an account of this name would be given."""
+        folder = self._notebook_root / username
+        return self._roots is None and (folder.exists() or folder.is_symlink())
+
     def grant(
         self, account: Account, volumes: Sequence[Volume], *, remapped: bool = False
     ) -> Grant:

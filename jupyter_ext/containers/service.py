@@ -215,6 +215,16 @@ class ContainerService:
         """The engine's state, from memory."""
         return self.watch.probe()
 
+    async def awaits(self, username: str) -> bool:
+        """Whether an account of this name would be given a folder that is there already.
+
+        Raises
+        ------
+        Unavailable
+            The file system does not answer.
+        """
+        return await self._look(self.mounts.awaits, username)
+
     # -- inside ----------------------------------------------------------------------------------
 
     def _engine_changed(self, problem: Unavailable | None) -> None:

@@ -249,6 +249,18 @@ def test_registering_logs_in_with_the_least_role(page):
     assert (again.status_code, again.json()["status"]) == (409, -1)
 
 
+def test_nobody_registers_as_a_folder_that_is_there_already(server, page):
+    # A user's containers may mount the folder of their name.
+    (server.folder / "research").mkdir()
+    body = {"username": "research", "password": "secret pass"}
+    reply = page.post("api/register", json=body)
+    assert (reply.status_code, reply.json()["status"]) == (409, -1)
+    with server.client() as admin:
+        assert admin.get("users/research").status_code == 404
+        # An administrator says by it whose the folder is.
+        assert admin.post("users", json=body).status_code == 201
+
+
 @pytest.mark.parametrize(
     "name", ["../admin", "a/b", "..", "a\0b", "x" * 300, "\u202eadmin", "аdmin", "user-1", "Admin"]
 )
