@@ -165,6 +165,7 @@ ROUTES = [
         PIGLET,
         "user:create",
         body=NewInvitation,
+        may=True,
         result=CreatedInvitation,
         status=201,
         summary="Invite somebody to register",

@@ -10,7 +10,7 @@ from datetime import timedelta
 
 from sqlalchemy import ColumnElement, func, select
 
-from ..api.route import Page, WithCookies
+from ..api.route import May, Page, WithCookies
 from ..errors import Conflict, Forbidden, NotFound
 from ..store.database import Store
 from ..store.types import new_id, utcnow
@@ -26,7 +26,7 @@ from .login_schemas import (
 from .logins import LoginManager, require_same_origin
 from .passwords import Passwords
 from .records import InvitationRecord
-from .roles import require_role
+from .roles import everything, refuse_to_grant, require_role
 from .schemas import Account, Client, KeyQuery
 from .throttle import LoginThrottle
 
@@ -141,17 +141,25 @@ class RegistrationManager:
 
     # -- invitations -------------------------------------------------------------------------
 
-    async def invite(self, caller: Account, body: NewInvitation) -> CreatedInvitation:
+    async def invite(
+        self, caller: Account, body: NewInvitation, may: May = everything
+    ) -> CreatedInvitation:
         """Make an invitation that one person can use once.
+
+        Parameters
+        ----------
+        may
+            What the caller's key opens: it invites nobody who may do more.
 
         Raises
         ------
         InvalidRequest
             The role does not exist.
         Forbidden
-            The caller is no administrator.
+            The caller is no administrator, or their key opens less than the role.
         """
         _administrators_only(caller)
+        refuse_to_grant(may, body.role)
         code = secrets.token_urlsafe(24)
         now = utcnow()
         record = InvitationRecord(

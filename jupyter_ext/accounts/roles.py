@@ -8,6 +8,7 @@ from sqlalchemy import func, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from ..api.route import May
 from ..errors import Conflict, Forbidden, InvalidRequest, NotFound
 from ..store.database import Store
 from ..store.types import utcnow
@@ -151,6 +152,24 @@ def check_grants(permissions: Iterable[str]) -> None:
     for name in permissions:
         if problem := grant_problem(name):
             raise InvalidRequest(fields={"permissions": problem})
+
+
+def everything(permission: str | None) -> bool:
+    """Whether a caller may who has no key with scopes: their role decides."""
+    return True
+
+
+def refuse_to_grant(may: May, role: str, permissions: Iterable[str] = ()) -> None:
+    """Raise where a key with scopes would make somebody who may do more than it opens.
+
+    Raises
+    ------
+    Forbidden
+        It would: its holder would log in as them.
+    """
+    more = ["*"] if role == "admin" else []
+    if lacking := [name for name in (*more, *permissions) if not may(name)]:
+        raise Forbidden(f"Your key does not open {lacking[0]}, so it can't grant it.")
 
 
 async def require_role(session: AsyncSession, name: str) -> None:

@@ -7,14 +7,14 @@ from typing import Any, Protocol
 from sqlalchemy import ColumnElement, delete, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from ..api.route import Page
+from ..api.route import May, Page
 from ..errors import Conflict, Forbidden, NotFound
 from ..store.database import Store
 from .administrators import keep_an_administrator
 from .directory import CHANGES, Directory
 from .passwords import Passwords
 from .records import LoginRecord, UserRecord
-from .roles import check_grants, require_role
+from .roles import check_grants, everything, refuse_to_grant, require_role
 from .schemas import (
     Account,
     NewPassword,
@@ -84,8 +84,13 @@ class UserManager:
             users = [record.view() for record in await session.scalars(newest_first)]
         return {"items": [user.model_dump(mode="json") for user in users]}
 
-    async def get(self, caller: Account, username: str) -> User:
+    async def get(self, caller: Account, username: str, may: May = everything) -> User:
         """Return one user: oneself, or anybody as an administrator.
+
+        Parameters
+        ----------
+        may
+            What the caller's key opens; without ``user:read`` only oneself.
 
         Raises
         ------
@@ -93,11 +98,18 @@ class UserManager:
             There is none of this name or id, or it is somebody else.
         """
         _own_or_any(caller, username)
+        if username not in (caller.username, caller.id) and not may("user:read"):
+            raise NotFound("user", username)
         async with self._store.read() as session:
             return (await self._directory.find(session, username)).view()
 
-    async def create(self, caller: Account, body: NewUser) -> User:
+    async def create(self, caller: Account, body: NewUser, may: May = everything) -> User:
         """Add a user.
+
+        Parameters
+        ----------
+        may
+            What the caller's key opens: it makes nobody who may do more.
 
         Raises
         ------
@@ -107,8 +119,11 @@ class UserManager:
             The password is too short, or a role or permission does not exist.
         NotFound
             A database that they shall use does not exist.
+        Forbidden
+            The caller is no administrator, or their key opens less than what it grants.
         """
         _administrators_only(caller)
+        refuse_to_grant(may, body.role, body.permissions)
         if body.databases:
             # In the document's own words.
             raise NotFound("database", body.databases[0], "数据库未找到")

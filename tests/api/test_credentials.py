@@ -203,6 +203,24 @@ def test_a_key_with_scopes_opens_only_these(edge, admin):
     assert httpx.post(edge.api + "/api-keys", headers=headers, json={}).status_code == 403
 
 
+def test_a_key_that_adds_users_makes_none_who_may_more(edge, admin):
+    body = {"name": "onboarding", "scopes": ["user:create", "container:read"]}
+    headers = {"X-API-Key": admin.post("api-keys", json=body).json()["key"]}
+    with httpx.Client(base_url=f"{edge.api}/", headers=headers, trust_env=False) as robot:
+        tom = {"username": "tom", "password": "a long password"}
+        assert robot.post("users", json={**tom, "role": "admin"}).status_code == 403
+        assert robot.post("users", json={**tom, "permissions": ["audit:read"]}).status_code == 403
+        assert robot.post("invitations", json={"role": "admin"}).status_code == 403
+        # What it is for.
+        made = robot.post("users", json={**tom, "permissions": ["container:read"]})
+        assert made.status_code == 201, made.text
+        assert robot.post("invitations", json={"role": "user"}).status_code == 201
+        # Whom it made it can't look at: it has no user:read.
+        assert robot.get("users/tom").status_code == 404
+        assert robot.get("users/admin").json()["username"] == "admin"
+    assert admin.get("users/tom").json()["role"] == "user"
+
+
 def test_users_keys_are_their_own(edge, admin, eve):
     mine = admin.post("api-keys", json={"name": "the administrator's"}).json()
     headers = {"X-API-Key": eve}
