@@ -22,6 +22,7 @@ from dataclasses import dataclass, field
 from typing import Generic, Protocol, TypeVar
 
 from ..errors import RateLimited
+from .networks import counted_as
 
 V = TypeVar("V")
 
@@ -93,6 +94,7 @@ class LoginThrottle:
         RateLimited
             Too many were wrong, of this address or of this account from it.
         """
+        address = counted_as(address)
         # No name is longer; what is typed may be.
         key = f"{address} {account[:64]}"
         queue = self._queues.setdefault(address, _Queue())

@@ -13,6 +13,7 @@ from functools import cached_property
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from ..accounts.networks import counted_as
 from ..accounts.schemas import Credential
 from .dialects import Dialect, RateLimit
 
@@ -119,7 +120,8 @@ class RateLimiter:
         limit = self._limits[dialect.name]
         if not credential.limited or limit.amount <= 0:
             return None
-        who = f"ip:{address}" if limit.by_address else credential.id
+        by_address = limit.by_address or credential.kind == "anonymous"
+        who = f"ip:{counted_as(address)}" if by_address else credential.id
         passes, reset, remaining = await self._anywhere(self._count, dialect.name, who)
         return Left(limit.amount, max(0, remaining - limit.burst), reset, passes)
 
@@ -127,12 +129,12 @@ class RateLimiter:
 
     async def full(self, address: str) -> float | None:
         """Return seconds until this address may try the next password; None where it may now."""
-        passes, reset, _ = await self._anywhere(self._look, LOGINS, f"ip:{address}")
+        passes, reset, _ = await self._anywhere(self._look, LOGINS, f"ip:{counted_as(address)}")
         return None if passes else max(1.0, reset - time.time())
 
     async def count(self, address: str) -> None:
         """Count a wrong password of an address."""
-        await self._anywhere(self._count, LOGINS, f"ip:{address}")
+        await self._anywhere(self._count, LOGINS, f"ip:{counted_as(address)}")
 
     # -- inside ------------------------------------------------------------------------------------
 

@@ -8,8 +8,11 @@ import httpx
 import pytest
 
 from jupyter_ext.accounts.schemas import Account, Credential
+from jupyter_ext.accounts.throttle import LoginThrottle
+from jupyter_ext.api.admission import anonymous
 from jupyter_ext.api.dialects import CONTAINERS, DIALECTS, METADATA, PIGLET, VOIDVM
 from jupyter_ext.api.limits import RateLimiter
+from jupyter_ext.errors import RateLimited
 
 from .conftest import browser, user_key
 
@@ -52,6 +55,31 @@ async def test_metadata_counts_addresses():
     assert (await passed(limiter, METADATA, 2))[0] == 1
     assert (await passed(limiter, METADATA, 2, who="key:2"))[0] == 0
     assert (await passed(limiter, METADATA, 2, address="2.2.2.2"))[0] == 1
+
+
+async def test_the_addresses_of_an_ipv6_network_count_as_one():
+    limiter = RateLimiter({"metadata": {"amount": 1}}, "memory://", DIALECTS)
+    assert (await passed(limiter, METADATA, 1, address="2001:db8:1:2::1"))[0] == 1
+    assert (await passed(limiter, METADATA, 1, address="2001:db8:1:2:ffff::9"))[0] == 0
+    assert (await passed(limiter, METADATA, 1, address="2001:db8:1:3::1"))[0] == 1
+    nobody = anonymous("2001:db8:1:2::1"), anonymous("2001:db8:1:2::2")
+    lefts = [await limiter.hit(PIGLET, who, who.id[3:]) for who in nobody]
+    assert [left.remaining for left in lefts] == [99, 98]
+    # An IPv4 address written as IPv6 is itself.
+    assert (await passed(limiter, METADATA, 1, address="3.3.3.3"))[0] == 1
+    assert (await passed(limiter, METADATA, 1, address="::ffff:3.3.3.3"))[0] == 0
+
+
+async def test_wrong_passwords_from_an_ipv6_network_count_as_one():
+    throttle = LoginThrottle(RateLimiter({}, "memory://", DIALECTS))
+    for number in range(10):
+        async with throttle.attempt(f"name{number}", f"2001:db8:1:2::{number}") as attempt:
+            attempt.right = False
+    with pytest.raises(RateLimited, match="your address"):
+        async with throttle.attempt("another", "2001:db8:1:2::ffff"):
+            pass
+    async with throttle.attempt("another", "2001:db8:1:3::1"):
+        pass
 
 
 async def test_no_limit_where_there_is_none():
