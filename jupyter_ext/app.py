@@ -110,6 +110,11 @@ class JupyterExt(ExtensionApp):
         '{"gpu-operators": "operator"}; of several the first one listed counts. '
         "The Hub's administrators are administrators, everybody else is a user.",
     ).tag(config=True)
+    desk_key_file = Unicode(
+        "",
+        help="File with the owner's API key of the desk at `desk_url`, where no JupyterHub says "
+        "who they are. Without one the panel has no credential there.",
+    ).tag(config=True)
     rate_limits = Dict(
         help="Requests by dialect, overriding the documented ones: "
         '{"piglet": {"amount": 100, "seconds": 60, "burst": 20}}; amount 0 is unlimited.',
@@ -232,7 +237,7 @@ class JupyterExt(ExtensionApp):
         self._remote: RemoteDesk | None = None
         self._starting: asyncio.Task[None] | None = None
         if self.desk_url:
-            self._forward(RemoteDesk(home=None, url=self.desk_url))
+            self._forward(RemoteDesk(home=None, url=self.desk_url, key_file=self.desk_key_file))
         else:
             self._take_or_forward()
 

@@ -40,6 +40,10 @@ REMEMBERED = 50_000
 class FailureCounter(Protocol):
     """Counts wrong passwords by address, where several servers may share the count."""
 
+    @property
+    def counting(self) -> bool:
+        """False where the administrator has lifted the limit."""
+
     async def full(self, address: str) -> float | None:
         """Return seconds until the next try passes, None where it does now."""
 
@@ -126,6 +130,8 @@ class LoginThrottle:
         await self._failures.count(address)
 
     async def _check(self, key: str, address: str) -> None:
+        if not self._failures.counting:
+            return
         seconds = await self._failures.full(address)
         if seconds is not None:
             raise RateLimited(

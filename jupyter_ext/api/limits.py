@@ -125,6 +125,11 @@ class RateLimiter:
         passes, reset, remaining = await self._anywhere(self._count, dialect.name, who)
         return Left(limit.amount, max(0, remaining - limit.burst), reset, passes)
 
+    @property
+    def counting(self) -> bool:
+        """Whether wrong passwords are limited."""
+        return self._limits[LOGINS].amount > 0
+
     # -- wrong passwords: the count that `LoginThrottle` asks for ----------------------------------
 
     async def full(self, address: str) -> float | None:

@@ -29,14 +29,22 @@ class RemoteDesk:
         The home whose desk it is; None where `url` was configured.
     url
         ``JupyterExt.desk_url``; empty to find the desk by the home's announcement.
+    key_file
+        ``JupyterExt.desk_key_file``: the key of this server's owner, where no hub names them.
     lost
         Called when the desk does not answer: it may have ended, and this server may have to become
         the desk.
     """
 
     def __init__(
-        self, *, home: Path | None, url: str = "", lost: Callable[[], Awaitable[None]] | None = None
+        self,
+        *,
+        home: Path | None,
+        url: str = "",
+        key_file: str = "",
+        lost: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
+        self._key_file = str(Path(key_file).expanduser()) if key_file else None
         self._home = home
         self._url = url.rstrip("/") + "/" if url else ""
         self._lost = lost
@@ -52,8 +60,10 @@ class RemoteDesk:
 
     @property
     def token_file(self) -> str | None:
-        """Where the key of the home's owner lies; None for a desk elsewhere."""
-        found = find_desk(self._home) if self._home and not self._url else None
+        """Where the key of this server's owner lies; None where there is none."""
+        if self._url:
+            return self._key_file
+        found = find_desk(self._home) if self._home else None
         return found.token_file if found else None
 
     @property
@@ -90,8 +100,8 @@ class RemoteDesk:
                 return {"X-API-Key": Path(token_file).read_text(encoding="ascii").strip()}
         raise Unauthenticated(
             f"The desk at {self.url} does not know Jupyter's login. "
-            "Send an API key of the desk as X-API-Key "
-            "(`pig api key create --name NAME` there makes one)."
+            "Put an API key of the desk (`pig api key create --name NAME` there makes one) into a "
+            "file, and name it as JupyterExt.desk_key_file; or send it as X-API-Key."
         )
 
     @property

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import io
 import itertools
+import re
 import tarfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -55,7 +56,8 @@ def expectations() -> list[Expected]:
     for line in Path(__file__).with_name("access.txt").read_text().splitlines():
         words = line.split()
         if len(words) == 3 + len(CALLERS):
-            found.append(Expected(*words[:3], dict(zip(CALLERS, words[3:], strict=True))))
+            dialect, method, path, *statuses = words
+            found.append(Expected(dialect, method, path, dict(zip(CALLERS, statuses, strict=True))))
         else:
             assert not words or line.startswith("#") or tuple(words) == CALLERS, line
     return found
@@ -238,13 +240,9 @@ class Stage:
     def ask(self, caller: str, expected: Expected) -> httpx.Response | int:
         granted = expected.statuses[caller][0] in "12"
         path = expected.path.lstrip("/")
-        for route in (*ROUTES, *SOCKETS):
-            if route.path == expected.path:
-                for name in route.path_names:
-                    path = path.replace(
-                        "{" + name + "}", quote(self.thing(name, expected, granted), safe="")
-                    )
-                break
+        for name in re.findall(r"{(\w+)}", path):
+            thing = quote(self.thing(name, expected, granted), safe="")
+            path = path.replace("{" + name + "}", thing)
         headers = self.headers(caller, expected)
         if expected.method == "WS":
             return handshake(f"{self.server.url}{path}?cmd=true", headers)
@@ -272,7 +270,8 @@ def handshake(url: str, headers: dict[str, str]) -> int:
         ) as socket:
             for _ in socket:
                 pass
-            return socket.close_code - 4000 if (socket.close_code or 0) > 4000 else 101
+            code = socket.close_code or 0
+            return code - 4000 if code > 4000 else 101
     except ConnectionClosedError as closed:
         return (closed.rcvd.code if closed.rcvd else 0) - 4000
     except InvalidStatus as refused:

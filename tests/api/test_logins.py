@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from http.cookies import SimpleCookie
+from typing import Any
 
 import httpx
 import pytest
@@ -273,7 +274,7 @@ def test_tricks_in_names_are_named(page, name):
 
 
 def test_closed_registration_names_the_cure_and_invitations_open_it():
-    config = {"JupyterExt": {"rate_limits": UNLIMITED}}
+    config: dict[str, dict[str, Any]] = {"JupyterExt": {"rate_limits": UNLIMITED}}
     with jupyter.jupyter_server(config=config) as closed:
         reply = httpx.post(f"{closed.url}api/register", json=ALICE, trust_env=False)
         assert (reply.status_code, reply.json()["status"]) == (403, -1)

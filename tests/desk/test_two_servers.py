@@ -258,8 +258,28 @@ def test_a_configured_desk_takes_the_callers_key(pair, make_server):
     assert status_of(away, headers=headers).json()["services"]["docker"] == "running"
     refused = status_of(away, headers={"Authorization": f"token {away.token}"})
     assert refused.status_code == 401
-    assert "pig api key create" in refused.json()["error"]["message"]
+    assert "JupyterExt.desk_key_file" in refused.json()["error"]["message"]
     assert not (away.home / "store.db").exists()
+
+
+def test_a_file_names_the_owner_to_a_configured_desk(pair, make_server, tmp_path):
+    """What the panel and notebooks of such a server need, where there is no hub."""
+    key_file = tmp_path / "key"
+    key_file.write_text(user_key(pair.desk, "nina") + "\n")
+    key_file.chmod(0o600)
+    traits = {"desk_url": pair.desk.url, "desk_key_file": str(key_file)}
+    away = make_server(config={"JupyterExt": traits})
+    with browser(away) as owner:
+        assert owner.get("api/v1/currentUser").json()["user"]["username"] == "nina"
+    with connect(
+        away.url.replace("http", "ws") + "api/v1/ws",
+        additional_headers={"Authorization": f"token {away.token}"},
+        proxy=None,
+    ) as ws:
+        ws.send(json.dumps({"type": "subscribe", "data": {"topic": "containers"}, "id": 1}))
+        assert json.loads(ws.recv(timeout=10))["id"] == 1
+    stranger = status_of(away)
+    assert stranger.status_code == 401
 
 
 def test_the_forwarder_takes_the_place_of_a_desk_that_was_killed(tmp_path, docker_engine):

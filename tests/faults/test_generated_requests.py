@@ -10,6 +10,7 @@ import json
 import random
 import string
 from collections import Counter, defaultdict
+from typing import Any
 from urllib.parse import quote
 
 import httpx
@@ -49,6 +50,7 @@ class Recorder:
         self.problems: list[str] = []
         self.sent = 0
         self.pullable = self.slow = ""
+        self.server_engine: Any = None
         self.random = random.Random(0)
 
     def known(self, path: str, name: str) -> str:
@@ -134,7 +136,8 @@ def recorder(docker_engine, busybox_image):
 def hammer(recorder: Recorder, total: int) -> None:
     document = recorder.client.get("openapi.json").json()
     schema = schemathesis.openapi.from_dict(document)
-    operations = [result.ok() for result in schema.get_all_operations()]
+    found: Any = schema.get_all_operations()
+    operations = [result.ok() for result in found]
     for operation in operations:
         good(recorder, operation)
     # What takes few different requests is through sooner; the others make up for it.
@@ -164,7 +167,7 @@ def strange(recorder, operation, count, number) -> None:
         for name, value in (case.path_parameters or {}).items():
             chosen = recorder.known(operation.path, name) if real else value
             path = path.replace("{" + name + "}", quote(str(chosen), safe=""))
-        options = {}
+        options: dict[str, Any] = {}
         if case.query:
             options["params"] = {str(key): str(value) for key, value in case.query.items()}
         if isinstance(case.body, bytes):
@@ -203,7 +206,7 @@ def good(recorder, operation) -> None:
         ("PUT", "/api/v1/containers/{ref}"): {"mem": 256},
         ("POST", "/api/v1/images/pull"): {"name": recorder.pullable},
     }
-    options = {}
+    options: dict[str, Any] = {}
     if (method, operation.path) in bodies:
         options["json"] = bodies[method, operation.path]
     if operation.path.endswith("/archive"):
