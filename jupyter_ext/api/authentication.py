@@ -202,11 +202,12 @@ class Authenticator:
     def sent(handler: JupyterHandler) -> str:
         """Return the API key or token that `adopt_header` or `adopt_query` accepted."""
         headers = handler.request.headers
-        return (
-            headers.get("X-API-Key", "")
-            or headers.get("Authorization", "").partition(" ")[2]
-            or _query_token(handler)
-        )
+        scheme, _, token = headers.get("Authorization", "").partition(" ")
+        token = token.strip()
+        # As `adopt_header` takes them: of two the bearer; other schemes are a proxy's.
+        if scheme.lower() == "bearer" and (token.startswith(KEY_PREFIX) or is_jwt(token)):
+            return token
+        return headers.get("X-API-Key", "").strip() or _query_token(handler)
 
     async def adopt_jupyter(self, handler: JupyterHandler) -> Credential | None:
         """Map the user that Jupyter's ``prepare`` found to an account.

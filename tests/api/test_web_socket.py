@@ -117,6 +117,28 @@ def opens(edge, headers):
         return False
 
 
+def test_of_two_keys_the_one_that_opened_ends_its_sockets(edge, admin):
+    made = admin.post("api-keys", json={"name": "bearer"}).json()
+    headers = {"X-API-Key": edge.key(), "Authorization": f"Bearer {made['key']}"}
+    with socket(edge, headers) as opened:
+        assert ask(opened, "auth")["type"] == "auth"
+        admin.delete(f"api-keys/{made['id']}")
+        with pytest.raises(ConnectionClosed) as closed:
+            opened.recv(timeout=10)
+        assert close_of(closed)[0] == 4401
+
+
+def test_a_proxys_own_authorization_ends_no_socket(edge, admin, anonymous):
+    behind = {"username": "behind", "password": "a proxy that asks, too"}
+    admin.post("users", json=behind).raise_for_status()
+    token = anonymous.post("api/v1/auth/login", json=behind).json()["token"]
+    headers = {"Authorization": "Basic cHJveHk6cHJveHk="}
+    with socket(edge, headers, query=f"?token={token}") as opened:
+        assert ask(opened, "auth")["type"] == "auth"
+        with pytest.raises(TimeoutError):
+            opened.recv(timeout=2.5)
+
+
 def test_a_revoked_key_ends_its_sockets(edge, admin):
     made = admin.post("api-keys", json={"name": "socket"}).json()
     with socket(edge, {"X-API-Key": made["key"]}) as opened:
