@@ -11,9 +11,10 @@ from pathlib import Path
 def open_to_all(folders: Iterable[Path], stage: Path, command: list[str]) -> list[str]:
     """Return how `command` is run so that everybody can enter `folders`.
 
-    Python or the checkout may lie in somebody's home (a version manager keeps it there), where no other user gets
-    to. The command sees such a home replaced by an empty folder that has nothing but `folders`;
-    the rest of the machine sees no change, and none is left (a mount namespace of its own).
+    Python or the checkout may lie in somebody's home (a version manager keeps it there), where no
+    other user gets to. The command sees such a home replaced by an empty folder that has nothing
+    but `folders`; the rest of the machine sees no change, and none is left (a mount namespace of
+    its own).
 
     Parameters
     ----------
