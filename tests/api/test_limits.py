@@ -64,7 +64,7 @@ async def test_the_addresses_of_an_ipv6_network_count_as_one():
     assert (await passed(limiter, METADATA, 1, address="2001:db8:1:3::1"))[0] == 1
     nobody = anonymous("2001:db8:1:2::1"), anonymous("2001:db8:1:2::2")
     lefts = [await limiter.hit(PIGLET, who, who.id[3:]) for who in nobody]
-    assert [left.remaining for left in lefts] == [99, 98]
+    assert [left.remaining for left in lefts if left] == [99, 98]
     # An IPv4 address written as IPv6 is itself.
     assert (await passed(limiter, METADATA, 1, address="3.3.3.3"))[0] == 1
     assert (await passed(limiter, METADATA, 1, address="::ffff:3.3.3.3"))[0] == 0

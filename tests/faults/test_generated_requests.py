@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 import string
 from collections import Counter, defaultdict
 from typing import Any
@@ -19,11 +20,18 @@ import schemathesis
 from hypothesis import HealthCheck, Phase, Verbosity, given, seed, settings
 from hypothesis import strategies as st
 
+from jupyter_ext.assembly import ROUTES
+
 from ..api.conftest import UNLIMITED
 from ..api.test_errors_over_http import dialect_of
 from ..engines import images, jupyter
 
-STREAMS = {"/api/v1/events"}
+LOGIN = {"username": "admin", "password": "a secret one"}
+
+DIALECT_OF: dict[str, str] = {}
+for _route in ROUTES:
+    # Of two documents that have a route, callers with a key see the first.
+    DIALECT_OF.setdefault(f"{_route.method} {_route.path}", _route.dialect.name)
 
 # What the library does with bytes of a kind that it doesn't know: nothing.
 schemathesis.openapi.media_type("application/x-tar", st.binary())
@@ -60,12 +68,17 @@ class Recorder:
             # A role that nobody here has: what is set of it bothers none of the other requests.
             return "viewer" if "quotas" in path else "docs.js"
         if name == "username":
-            username = "u" + "".join(self.random.choices(string.ascii_lowercase, k=8))
+            username = self.name()
             client.post("users", json={"username": username, "password": "secret"})
             return username
         if name == "key_id":
             made = client.post("api-keys", json={"name": "generated"})
             return str(made.json()["id"])
+        if name == "role":
+            made = client.post("roles", json={"name": self.name(), "permissions": []})
+            return str(made.json()["name"])
+        if name == "invitation_id":
+            return str(client.post("invitations", json={}).json()["id"])
         if name == "operation_id":
             client.post("images/pull", json={"name": "127.0.0.1:1/none"})
             return str(client.get("operations").json()["operations"][0]["id"])
@@ -73,6 +86,10 @@ class Recorder:
             self.server_engine.docker("tag", self.image, "spare:latest")
             return "spare:latest"
         return self.container()
+
+    def name(self) -> str:
+        """A name that nothing has yet."""
+        return "g" + "".join(self.random.choices(string.ascii_lowercase, k=8))
 
     def container(self) -> str:
         """A running container of the caller's."""
@@ -113,19 +130,30 @@ class Recorder:
         except ValueError:
             self.problems.append(f"{label} -> {reply.status_code} is not JSON: {text[:300]}")
             return
-        expected = "containers" if self.is_containers(label) else "piglet"
+        expected = DIALECT_OF[label]
         if dialect_of(body) != expected:
             self.problems.append(f"{label} -> {reply.status_code} is not {expected}: {text[:300]}")
 
-    @staticmethod
-    def is_containers(label: str) -> bool:
-        path = label.partition(" ")[2]
-        return path.startswith(("/api/v1/containers", "/api/v1/images", "/api/v1/metrics"))
+    def login(self) -> dict[str, str]:
+        """The administrator's tokens, as one of the documents hands them out."""
+        pair: dict[str, str] = self.client.post("login", json=LOGIN).raise_for_status().json()
+        return pair
+
+    def token(self) -> str:
+        """The administrator's token, as another one does."""
+        reply = self.client.post("auth/login", json=LOGIN).raise_for_status()
+        return str(reply.json()["token"])
 
 
 @pytest.fixture
 def recorder(docker_engine, busybox_image):
-    config = {"JupyterExt": {"rate_limits": UNLIMITED}}
+    config = {
+        "JupyterExt": {
+            "rate_limits": {**UNLIMITED, "logins": {"amount": 0}},
+            "registration": "open",
+            "admin_password": LOGIN["password"],
+        }
+    }
     with jupyter.jupyter_server(docker_host=docker_engine.url, config=config) as server:
         made = Recorder(server, busybox_image)
         made.server_engine = docker_engine
@@ -193,19 +221,34 @@ def good(recorder, operation) -> None:
             "images/pull", json={"name": recorder.slow}, headers={"Prefer": "respond-async"}
         )
         path = path.replace("{operation_id}", begun.json()["data"]["id"])
-    for name in ("ref", "username", "key_id", "operation_id", "name"):
+    for name in re.findall(r"{(\w+)}", path):
         if "{" + name + "}" in path:
             path = path.replace("{" + name + "}", recorder.known(operation.path, name))
     method = operation.method.upper()
-    name = "g" + "".join(recorder.random.choices(string.ascii_lowercase, k=8))
-    bodies = {
-        ("POST", "/api/v1/users"): {"username": name, "password": "secret"},
+    name = recorder.name()
+    account = {"username": name, "password": "secret"}
+    bodies: dict[tuple[str, str], dict[str, Any]] = {
+        ("POST", "/api/v1/users"): account,
+        ("POST", "/api/register"): account,
+        ("POST", "/api/v1/roles"): {"name": name, "permissions": ["image:read"]},
+        ("POST", "/api/login"): LOGIN,
+        ("POST", "/api/v1/login"): LOGIN,
+        ("POST", "/api/v1/auth/login"): LOGIN,
         ("PUT", "/api/v1/users/{username}/password"): {"password": "another"},
         ("POST", "/api/v1/api-keys"): {"name": name},
         ("POST", "/api/v1/containers"): {"name": name, "image": recorder.image},
         ("PUT", "/api/v1/containers/{ref}"): {"mem": 256},
         ("POST", "/api/v1/images/pull"): {"name": recorder.pullable},
     }
+    if operation.path in ("/api/v1/auth/refresh", "/api/v1/auth/logout"):
+        bodies[method, operation.path] = {"token": recorder.token()}
+    if operation.path == "/api/v1/refresh":
+        bodies[method, operation.path] = {"refresh_token": recorder.login()["refresh_token"]}
+    if operation.path == "/api/v1/logout":
+        bodies[method, operation.path] = {"token": recorder.login()["access_token"]}
+    if operation.path == "/api/logout":
+        # It empties cookies, so there have to be some.
+        recorder.client.post("../login", json=LOGIN).raise_for_status()
     options: dict[str, Any] = {}
     if (method, operation.path) in bodies:
         options["json"] = bodies[method, operation.path]
