@@ -259,7 +259,6 @@ class Desk:
                 self._app.admin_username,
                 self.accounts.first_password,
             )
-        await self.sessions.start()
         await self.keys.start()
         await self.quotas.start()
         await self.audit.start()

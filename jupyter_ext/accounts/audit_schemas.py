@@ -5,7 +5,9 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, ConfigDict, Field
+
+from ..models import Model
 
 Outcome = Literal["succeeded", "refused", "failed"]
 
@@ -29,7 +31,7 @@ def _in_utc(moment: datetime | None) -> datetime | None:
 Moment = Annotated[datetime | None, AfterValidator(_in_utc)]
 
 
-class AuditQuery(BaseModel):
+class AuditQuery(Model):
     """Which entries to list; those that fit all that is given."""
 
     model_config = ConfigDict(populate_by_name=True)
@@ -53,7 +55,7 @@ class AuditQuery(BaseModel):
     offset: Annotated[int, Field(ge=0, le=1_000_000_000)] = 0
 
 
-class AuditItem(BaseModel):
+class AuditItem(Model):
     """Who did what to which thing, from where, with which credential, and how it ended."""
 
     id: int

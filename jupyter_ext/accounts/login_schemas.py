@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import Field
 
+from ..models import Model
 from .schemas import Email, Password, RoleName, User, Username
 
 
-class Login(BaseModel):
+class Login(Model):
     """A name and its password."""
 
     # Any text: whether a name could exist is nobody's business who does not know the password.
@@ -19,19 +20,19 @@ class Login(BaseModel):
     password: Annotated[str, Field(min_length=1, max_length=1000)]
 
 
-class SentToken(BaseModel):
+class SentToken(Model):
     """The token that stands in ``Authorization`` otherwise."""
 
     token: Annotated[str | None, Field(max_length=10_000)] = None
 
 
-class SentRefreshToken(BaseModel):
+class SentRefreshToken(Model):
     """What a new pair of tokens is asked for with."""
 
     refresh_token: Annotated[str, Field(min_length=1, max_length=10_000)]
 
 
-class Registration(BaseModel):
+class Registration(Model):
     """An account to be, of whoever asks for it."""
 
     username: Username
@@ -60,7 +61,7 @@ class LoggedIn:
     expires_in: int
 
 
-class NewInvitation(BaseModel):
+class NewInvitation(Model):
     """An invitation to be."""
 
     role: RoleName = "user"
@@ -68,7 +69,7 @@ class NewInvitation(BaseModel):
     days: Annotated[int, Field(ge=1, le=365)] = 7
 
 
-class Invitation(BaseModel):
+class Invitation(Model):
     """An invitation as a list shows it: never its code."""
 
     id: str
@@ -87,7 +88,7 @@ class CreatedInvitation(Invitation):
     code: str
 
 
-class WithdrawnInvitation(BaseModel):
+class WithdrawnInvitation(Model):
     """The invitation that opens nothing any more."""
 
     id: str

@@ -6,8 +6,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic import AfterValidator, ConfigDict, Field, ValidationInfo, field_validator
 
+from ..models import Model
 from ..units import parse_size, size_text
 
 Amounts = Mapping[str, int]
@@ -141,11 +142,13 @@ def _limit(name: str, description: str | None = None) -> Any:
     return Field(None, description=description, json_schema_extra={"anyOf": choices})
 
 
-class QuotaChange(BaseModel):
+class QuotaChange(Model):
     """Limits to be: null lifts one, ``default`` gives it back to the role, absent stays."""
 
     # Not ignored as in other requests: a mistyped one would leave somebody without a limit.
-    model_config = ConfigDict(extra="allow", json_schema_extra={"additionalProperties": False})
+    model_config = ConfigDict(
+        defer_build=True, extra="allow", json_schema_extra={"additionalProperties": False}
+    )
     __pydantic_extra__: dict[str, Annotated[Any, AfterValidator(_refuse)]]
 
     containers: Limit = _limit("containers")
@@ -168,7 +171,7 @@ class QuotaChange(BaseModel):
         return {name: getattr(self, name) for name in RESOURCES if name in self.model_fields_set}
 
 
-class Quota(BaseModel):
+class Quota(Model):
     """A limit and what is used of it.
 
     Parameters
@@ -189,7 +192,7 @@ class Quota(BaseModel):
     source: Literal["user", "role", "default"] | None
 
 
-class QuotaReply(BaseModel):
+class QuotaReply(Model):
     """All limits of a user, or of everybody in a role (then `user` is null)."""
 
     user: str | None

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import Field
 
+from ..models import Model
 from .schemas import Permissions, RoleName
 
 Description = Annotated[str, Field(max_length=500)]
 
 
-class Permission(BaseModel):
+class Permission(Model):
     """Something that can be allowed."""
 
     id: str
@@ -20,13 +21,13 @@ class Permission(BaseModel):
     category: str
 
 
-class PermissionList(BaseModel):
+class PermissionList(Model):
     """Every permission."""
 
     permissions: list[Permission]
 
 
-class Role(BaseModel):
+class Role(Model):
     """A name for permissions."""
 
     id: str
@@ -36,13 +37,13 @@ class Role(BaseModel):
     built_in: bool
 
 
-class RoleList(BaseModel):
+class RoleList(Model):
     """Every role."""
 
     roles: list[Role]
 
 
-class NewRole(BaseModel):
+class NewRole(Model):
     """A role to be."""
 
     name: RoleName
@@ -50,14 +51,14 @@ class NewRole(BaseModel):
     permissions: Permissions
 
 
-class RoleChange(BaseModel):
+class RoleChange(Model):
     """What shall be different of a role; what is absent stays."""
 
     description: Description | None = None
     permissions: Permissions | None = None
 
 
-class DeletedRole(BaseModel):
+class DeletedRole(Model):
     """What is gone now."""
 
     name: str

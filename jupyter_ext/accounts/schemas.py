@@ -5,7 +5,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, Field
+from pydantic import AfterValidator, Field
+
+from ..models import Model
 
 KeyKind = Literal["api-key", "local"]
 
@@ -203,7 +205,7 @@ Permissions = Annotated[list[str], Field(max_length=200), AfterValidator(_permis
 KeyName = Annotated[str, Field(max_length=100), AfterValidator(_printable)]
 
 
-class NewUser(BaseModel):
+class NewUser(Model):
     """A user to be."""
 
     username: Username
@@ -214,13 +216,13 @@ class NewUser(BaseModel):
     permissions: Permissions = []
 
 
-class NewPassword(BaseModel):
+class NewPassword(Model):
     """A password to be."""
 
     password: Password
 
 
-class UserChange(BaseModel):
+class UserChange(Model):
     """What shall be different of a user; what is absent stays."""
 
     role: RoleName | None = None
@@ -234,7 +236,7 @@ class UserChange(BaseModel):
     password: Password | None = None
 
 
-class User(BaseModel):
+class User(Model):
     """A user as others see them: no password, no hash."""
 
     id: str
@@ -248,14 +250,14 @@ class User(BaseModel):
     last_login: datetime | None
 
 
-class Deleted(BaseModel):
+class Deleted(Model):
     """What is gone now."""
 
     username: str
     status: Literal["deleted"] = "deleted"
 
 
-class UserQuery(BaseModel):
+class UserQuery(Model):
     """Which users to list."""
 
     role: RoleName | None = None
@@ -271,7 +273,7 @@ class UserQuery(BaseModel):
         return self.offset if self.page is None else (self.page - 1) * self.limit
 
 
-class UserDeletion(BaseModel):
+class UserDeletion(Model):
     """What becomes of a user's things; without either, they must have none."""
 
     transfer_to: Annotated[str | None, Field(max_length=64)] = None
@@ -280,7 +282,7 @@ class UserDeletion(BaseModel):
     """They are deleted."""
 
 
-class NewApiKey(BaseModel):
+class NewApiKey(Model):
     """A key to be.
 
     Without `expires_at` it lives until it is revoked; without `scopes` it opens all that its
@@ -293,7 +295,7 @@ class NewApiKey(BaseModel):
     scopes: Annotated[list[str] | None, Field(max_length=200), AfterValidator(_permissions)] = None
 
 
-class ApiKey(BaseModel):
+class ApiKey(Model):
     """A key as a list shows it: never the key itself."""
 
     id: str
@@ -312,7 +314,7 @@ class CreatedApiKey(ApiKey):
     key: str
 
 
-class KeyQuery(BaseModel):
+class KeyQuery(Model):
     """Which keys to list."""
 
     limit: Annotated[int, Field(ge=1, le=1000)] = 100
@@ -326,7 +328,7 @@ class ApiKeyQuery(KeyQuery):
     """A user's name or id: only theirs."""
 
 
-class Revoked(BaseModel):
+class Revoked(Model):
     """The key that opens nothing any more."""
 
     id: str

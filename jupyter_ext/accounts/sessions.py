@@ -40,10 +40,6 @@ class Sessions:
         self._directory = Directory(store)
         self._known: Memory[bytes, tuple[Credential, float]] = Memory(store.signals, CHANGES)
 
-    async def start(self) -> None:
-        """Read the key that signs tokens."""
-        await self._tokens.start()
-
     # -- for the edge ------------------------------------------------------------------------
 
     def verify_cached(self, token: str, kind: TokenKind) -> Credential | None:

@@ -63,8 +63,28 @@ class Tokens:
         self._store = store
         self._key = b""
         self._jwt: Any = None
+        self._beginning = asyncio.Lock()
 
-    async def start(self) -> None:
+    async def _stored(self) -> str | None:
+        async with self._store.read() as session:
+            found = await session.scalar(select(Fact.value).where(Fact.name == FACT))
+        return None if found is None else self._store.secrets.decrypt(found)
+
+    async def ready(self) -> None:
+        """Import the libraries and read the key, when the first login needs them.
+
+        Neither belongs into a server's start: together they take a tenth of a second.
+        """
+        if self._key:
+            return
+        async with self._beginning:
+            if self._key:
+                return
+            with ThreadPoolExecutor(1, "jupyter-ext-import") as thread:
+                self._jwt = await asyncio.get_running_loop().run_in_executor(thread, _library)
+            self._key = await self._shared_key()
+
+    async def _shared_key(self) -> bytes:
         """Read the key, or make it: the first server's counts for all."""
         text = await self._stored()
         if text is None:
@@ -76,18 +96,7 @@ class Tokens:
                 text = await self._stored()
             else:
                 text = made
-        self._key = base64.urlsafe_b64decode(text or "")
-
-    async def _stored(self) -> str | None:
-        async with self._store.read() as session:
-            found = await session.scalar(select(Fact.value).where(Fact.name == FACT))
-        return None if found is None else self._store.secrets.decrypt(found)
-
-    async def ready(self) -> None:
-        """Import the library: it takes longer than the loop may wait."""
-        if self._jwt is None:
-            with ThreadPoolExecutor(1, "jupyter-ext-import") as thread:
-                self._jwt = await asyncio.get_running_loop().run_in_executor(thread, _library)
+        return base64.urlsafe_b64decode(text or "")
 
     def make(
         self, kind: TokenKind, user: str, session: str, generation: int, lifetime: float

@@ -7,13 +7,13 @@ from datetime import UTC, datetime
 from typing import Any, Literal
 
 from pydantic import (
-    BaseModel,
     Field,
     ValidationInfo,
     field_validator,
     model_validator,
 )
 
+from ..models import Model
 from .fields import (
     Command,
     Cpu,
@@ -33,7 +33,7 @@ Status = Literal["created", "running", "paused", "restarting", "exited", "dead",
 VOLUMES = 100
 
 
-class Volume(BaseModel):
+class Volume(Model):
     """A folder of the host in a container."""
 
     host_path: str = Field(min_length=1, max_length=4096)
@@ -41,7 +41,7 @@ class Volume(BaseModel):
     read_only: bool = False
 
 
-class NewContainer(BaseModel):
+class NewContainer(Model):
     """A container to be made and started."""
 
     name: Name
@@ -57,7 +57,7 @@ class NewContainer(BaseModel):
     count: GpuCount = None
 
 
-class ContainerChange(BaseModel):
+class ContainerChange(Model):
     """What of a container can be changed; what is left out stays."""
 
     name: Name | None = None
@@ -66,7 +66,7 @@ class ContainerChange(BaseModel):
     restart_policy: RestartPolicy | None = None
 
 
-class PageQuery(BaseModel):
+class PageQuery(Model):
     """Which part of a list."""
 
     limit: int = Field(50, ge=1, le=1000)
@@ -79,7 +79,7 @@ class ContainerQuery(PageQuery):
     status: Status | None = None
 
 
-class StopOptions(BaseModel):
+class StopOptions(Model):
     """How to stop."""
 
     timeout: int | None = Field(
@@ -87,7 +87,7 @@ class StopOptions(BaseModel):
     )
 
 
-class DeleteQuery(BaseModel):
+class DeleteQuery(Model):
     """How to delete."""
 
     force: bool | None = Field(
@@ -97,13 +97,13 @@ class DeleteQuery(BaseModel):
     volumes: bool = Field(False, description="Its unnamed volumes, too")
 
 
-class ImageDeleteQuery(BaseModel):
+class ImageDeleteQuery(Model):
     """How to delete an image."""
 
     force: bool = Field(False, description="Also where it has several tags")
 
 
-class LogsQuery(BaseModel):
+class LogsQuery(Model):
     """Which part of what a container printed."""
 
     tail: int = Field(100, ge=0, le=10_000, description="Last lines")
@@ -134,14 +134,14 @@ class LogsQuery(BaseModel):
         return self
 
 
-class ExecQuery(BaseModel):
+class ExecQuery(Model):
     """What to run in a container."""
 
     cmd: str | None = Field(None, max_length=4096, description="A line; a shell by default")
     tty: bool = True
 
 
-class PathQuery(BaseModel):
+class PathQuery(Model):
     """A path inside a container."""
 
     path: str = Field(min_length=1, max_length=4096)
@@ -154,13 +154,13 @@ class PathQuery(BaseModel):
         return value
 
 
-class MetricsQuery(BaseModel):
+class MetricsQuery(Model):
     """How far back."""
 
     duration: int | None = Field(None, ge=1, le=3600, description="Seconds of history")
 
 
-class PullBody(BaseModel):
+class PullBody(Model):
     """An image to pull."""
 
     name: str = Field(min_length=1, max_length=512, examples=["nginx"])

@@ -7,18 +7,19 @@ from collections import Counter
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from ..accounts.schemas import Account
 from ..api.route import Chunk, May, Stream
 from ..errors import Forbidden, InvalidRequest, RateLimited, Unavailable
+from ..models import Model
 from .bus import Bus, Overflow, Subscription
 
 STREAMS = 64
 """Of one account at a time."""
 
 
-class EventQuery(BaseModel):
+class EventQuery(Model):
     """Which events, from where on."""
 
     topics: str = Field(

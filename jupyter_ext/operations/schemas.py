@@ -4,8 +4,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import Field
 from pydantic_core import to_jsonable_python
+
+from ..models import Model
 
 State = Literal["pending", "running", "succeeded", "failed", "cancelled"]
 
@@ -13,7 +15,7 @@ ACTIVE = ("pending", "running")
 """States that end some day."""
 
 
-class Problem(BaseModel):
+class Problem(Model):
     """Why an operation failed."""
 
     code: str
@@ -21,7 +23,7 @@ class Problem(BaseModel):
     details: dict[str, Any] = {}
 
 
-class Operation(BaseModel):
+class Operation(Model):
     """Long work: what it is about, how far it is, how it ended."""
 
     id: str
@@ -45,7 +47,7 @@ class Operation(BaseModel):
         return self.state in ACTIVE
 
 
-class OperationQuery(BaseModel):
+class OperationQuery(Model):
     """Which operations to list."""
 
     state: State | None = None

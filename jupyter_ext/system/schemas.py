@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic import BaseModel, Field
+from pydantic import Field
+
+from ..models import Model
 
 
-class Problem(BaseModel):
+class Problem(Model):
     """Something that is missing, and what to do."""
 
     service: str
@@ -15,7 +17,7 @@ class Problem(BaseModel):
     cure: str = ""
 
 
-class Status(BaseModel):
+class Status(Model):
     """Whether all is well."""
 
     status: str = Field(description="healthy, degraded or unhealthy")
@@ -25,7 +27,7 @@ class Status(BaseModel):
     problems: list[Problem] = Field(default_factory=list)
 
 
-class System(BaseModel):
+class System(Model):
     """The machine."""
 
     hostname: str
@@ -37,14 +39,14 @@ class System(BaseModel):
     disk_bytes: int
 
 
-class Traffic(BaseModel):
+class Traffic(Model):
     """Counters of all interfaces but loopback, in bytes since the machine started."""
 
     rx_bytes: int
     tx_bytes: int
 
 
-class Resources(BaseModel):
+class Resources(Model):
     """How busy the machine is."""
 
     cpu_usage: float = Field(description="Percent of all cores")

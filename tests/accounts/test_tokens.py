@@ -38,7 +38,6 @@ class Desk:
 
     async def arrive(self) -> None:
         await self.accounts.start()
-        await self.sessions.start()
         self.admin = await self.accounts.owner()
         self.login = await self.sessions.begin(self.admin, "pair", "127.0.0.1", HOUR)
 
@@ -216,7 +215,6 @@ async def test_of_two_at_once_one_is_refreshed(desk: Desk) -> None:
 async def test_an_ended_login_is_ended_everywhere_within_a_second(desk: Desk, store: Store) -> None:
     far = await reopened(store)
     other = Sessions(far)
-    await other.start()
     try:
         token = await desk.token()
         assert (await other.verify(token, "access")).account == desk.admin
@@ -233,6 +231,7 @@ async def test_an_ended_login_is_ended_everywhere_within_a_second(desk: Desk, st
 async def test_servers_of_one_store_share_the_key_and_others_do_not(
     desk: Desk, store: Store
 ) -> None:
+    await desk.token()
     async with store.read() as session:
         found = await session.connection()
         rows = await found.exec_driver_sql("SELECT value FROM store_facts")

@@ -115,7 +115,6 @@ class Stage:
         await store.open()
         try:
             tokens = Tokens(store)
-            await tokens.start()
             await tokens.ready()
             return tokens.make("access", "user-1", "login-0", 1, -60)
         finally:

@@ -76,7 +76,6 @@ def in_store(url: str, ask: Callable[[Tokens], T]) -> T:
         await store.open()
         try:
             tokens = Tokens(store)
-            await tokens.start()
             await tokens.ready()
             return ask(tokens)
         finally:
