@@ -48,6 +48,10 @@ PATHS = (
 """What is ours below the base URL; everything else is Jupyter's."""
 
 
+ADMIN = "admin"
+"""Name of the first administrator, where no JupyterHub names the owner."""
+
+
 class JupyterExt(ExtensionApp):
     """Containers, machines, databases and data sources for every user of this Jupyter server."""
 
@@ -176,6 +180,9 @@ class JupyterExt(ExtensionApp):
 
     @default("admin_username")
     def _default_admin(self) -> str:
+        if not os.environ.get("JUPYTERHUB_USER"):
+            # Asked before `_become_desk`, which knows how to import the rest quickly.
+            return ADMIN
         from .accounts.hub import owner_name
 
         return owner_name(os.environ)
