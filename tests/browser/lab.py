@@ -83,6 +83,19 @@ class Lab:
         """The dialog that is open."""
         return self.page.get_by_role("dialog")
 
+    def answer(self, words: str, button: str) -> None:
+        """Answer the dialog that says `words`, by keyboard alone."""
+        expect(self.dialog()).to_contain_text(words)
+        # The dialog gives its first button the focus when its body is rendered, not before.
+        expect(self.dialog().locator(":focus")).to_have_count(1)
+        wanted = self.dialog().get_by_role("button", name=button)
+        for _ in range(5):
+            if wanted.evaluate("button => button === document.activeElement"):
+                break
+            self.page.keyboard.press("Tab")
+        expect(wanted).to_be_focused()
+        self.page.keyboard.press("Enter")
+
 
 def set_setting(server: JupyterServer, plugin: str, **values: object) -> None:
     """Set a setting of one of JupyterLab's own plugins for whoever opens it next."""

@@ -188,9 +188,7 @@ def test_keyboard_alone_makes_and_deletes_a_container(
     expect(lab.tab("New container")).to_have_count(0)
     lab.row("typed").focus()
     keyboard.press("Delete")
-    expect(lab.dialog()).to_contain_text("Delete typed?")
-    lab.dialog().get_by_role("button", name="Delete").focus()
-    keyboard.press("Enter")
+    lab.answer("Delete typed?", "Delete")
     expect(lab.row("typed")).to_have_count(0)
 
 

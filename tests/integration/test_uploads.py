@@ -41,16 +41,23 @@ def bob(server: JupyterServer, join_as: JoinAs) -> User:
     return join_as(server, "bob")
 
 
-def begin(user: User, length: int = LIMIT) -> socket.socket:
+def begin(user: User, length: int = LIMIT, more: str = "") -> socket.socket:
     """Send the head of an upload and a little of its body."""
     server = user.server
     head = (
         f"PUT {httpx.URL(server.api).raw_path.decode()}{PATH} HTTP/1.1\r\n"
         f"Host: 127.0.0.1:{server.port}\r\nX-API-Key: {user.key}\r\n"
-        f"Content-Type: application/x-tar\r\nContent-Length: {length}\r\n\r\n"
+        f"Content-Type: application/x-tar\r\nContent-Length: {length}\r\n{more}\r\n"
     )
     connection = socket.create_connection(("127.0.0.1", server.port), timeout=10)
     connection.sendall(head.encode() + b"x" * 1000)
+    return connection
+
+
+def begin_taken(user: User) -> socket.socket:
+    """Send the same, and return once the server has taken the head and waits for the body."""
+    connection = begin(user, more="Expect: 100-continue\r\n")
+    assert connection.recv(65536).startswith(b"HTTP/1.1 100")
     return connection
 
 
@@ -87,9 +94,9 @@ def test_as_long_as_it_may_be(alice: User) -> None:
 
 def test_uploads_of_one_account_at_once(alice: User, bob: User) -> None:
     with ExitStack() as stack:
-        first, _ = (stack.enter_context(begin(alice)) for _ in range(2))
-        wait_until(lambda: status(alice) == 429, "the limit", 10)
+        first, _ = (stack.enter_context(begin_taken(alice)) for _ in range(2))
         reply = alice.http.put(PATH, content=b"small")
+        assert reply.status_code == 429, reply.text
         assert "2 at once is the limit" in reply.json()["message"]
         assert reply.headers["Retry-After"] == "10"
         # Long ones are not waited for.
