@@ -75,17 +75,33 @@ def empty_store_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[
         yield url
 
 
-@pytest.fixture(params=BOTH)
-def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """The address of a database with all tables, and nothing in them."""
+@contextmanager
+def ready_store(request: pytest.FixtureRequest, folder: Path) -> Iterator[str]:
+    """Make the database that the fixture's parameter names, with all tables and nothing in them."""
     if request.param == "sqlite":
-        path = tmp_path / "state" / "store.db"
+        path = folder / "state" / "store.db"
         path.parent.mkdir(mode=0o700)
         shutil.copy(request.getfixturevalue("sqlite_template"), path)
         yield f"sqlite:///{path}"
         return
     server: PostgresServer = request.getfixturevalue("postgres_server")
     with server.database(request.getfixturevalue("postgres_template")) as url:
+        yield url
+
+
+@pytest.fixture(params=BOTH)
+def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """The address of a database with all tables, and nothing in them."""
+    with ready_store(request, tmp_path) as url:
+        yield url
+
+
+@pytest.fixture(scope="module", params=BOTH)
+def module_store_url(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[str]:
+    """The same for all tests of a module that share a server."""
+    with ready_store(request, tmp_path_factory.mktemp("store")) as url:
         yield url
 
 
