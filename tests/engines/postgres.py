@@ -106,7 +106,8 @@ def cluster() -> Iterator[PostgresServer]:
         PostgreSQL is not installed, or does not start.
     """
     programs = find_programs()
-    with scratch.scratch_folder("pg") as folder:
+    # A database for each of hundreds of tests, each with two checkpoints.
+    with scratch.scratch_folder("pg", in_memory=True) as folder:
         if os.geteuid() == 0:
             user = pwd.getpwnam("postgres")
             os.chown(folder, user.pw_uid, user.pw_gid)

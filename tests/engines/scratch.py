@@ -30,10 +30,21 @@ def is_free(port: int) -> bool:
         return True
 
 
+MEMORY = Path("/dev/shm")  # noqa: S108 - a new folder with a name nobody can guess
+ROOM = 2 << 30
+
+
 @contextmanager
-def scratch_folder(name: str) -> Iterator[Path]:
-    """A folder with a short path (Unix sockets take 107 characters), gone afterwards."""
-    folder = Path(tempfile.mkdtemp(prefix=f"jx-{name}-"))
+def scratch_folder(name: str, *, in_memory: bool = False) -> Iterator[Path]:
+    """A folder with a short path (Unix sockets take 107 characters), gone afterwards.
+
+    Parameters
+    ----------
+    in_memory
+        For what writes much and need not last: no disk, where this machine has memory to spare.
+    """
+    roomy = in_memory and MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > ROOM
+    folder = Path(tempfile.mkdtemp(prefix=f"jx-{name}-", dir=MEMORY if roomy else None))
     try:
         yield folder
     finally:

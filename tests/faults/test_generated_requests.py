@@ -25,6 +25,7 @@ from jupyter_ext.assembly import ROUTES
 from ..api.conftest import UNLIMITED
 from ..api.test_errors_over_http import dialect_of
 from ..engines import images, jupyter
+from ..engines.scratch import wait_until
 
 LOGIN = {"username": "admin", "password": "a secret one"}
 
@@ -84,6 +85,8 @@ class Recorder:
             return str(client.get("operations").json()["operations"][0]["id"])
         if "images" in path:
             self.server_engine.docker("tag", self.image, "spare:latest")
+            # The engine tells the server a moment later.
+            wait_until(lambda: "spare:latest" in client.get("images").text, "the image")
             return "spare:latest"
         return self.container()
 
