@@ -18,7 +18,28 @@ from .engines.dockerd import Dockerd, EngineMissing
 
 pytest_plugins = ["pytest_jupyter.jupyter_server", "tests.engines.stores"]
 
+TOGETHER = ("hub", "browser")
+"""Packages whose tests share what takes long to start: one process runs them all."""
+
+FIRST = (*TOGETHER, "test_install.py", "integration", "desk", "conformance", "accounts")
+"""What takes longest, so that no process is left alone with it at the end."""
+
 MakeServer = Callable[..., jupyter.JupyterServer]
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Order the tests for several processes, each of which takes a whole file at a time."""
+    here = Path(__file__).parent
+
+    def package(item: pytest.Item) -> str:
+        return item.path.relative_to(here).parts[0]
+
+    for item in items:
+        group = package(item) if package(item) in TOGETHER else str(item.path.relative_to(here))
+        item.add_marker(pytest.mark.xdist_group(group))
+    order = {name: place for place, name in enumerate(FIRST)}
+    items.sort(key=lambda item: order.get(package(item), len(FIRST)))
 
 
 @pytest.fixture(autouse=True)
