@@ -18,28 +18,32 @@ from .engines.dockerd import Dockerd, EngineMissing
 
 pytest_plugins = ["pytest_jupyter.jupyter_server", "tests.engines.stores"]
 
-TOGETHER = ("hub", "browser")
-"""Packages whose tests share what takes long to start: one process runs them all."""
+ENGINE = "docker_engine"
+ENGINE_MARKS = ("docker", "browser", "hub")
+ENGINE_PACKAGES = ("integration", "hub", "browser", "conformance", "notebook")
+"""What runs containers, or a browser: Chromium drops its connections whenever a network comes or
+goes on the machine, and each container brings one. So one process runs all of these."""
 
-FIRST = (*TOGETHER, "test_install.py", "integration", "desk", "conformance", "accounts")
-"""What takes longest, so that no process is left alone with it at the end."""
-
-MakeServer = Callable[..., jupyter.JupyterServer]
+MakeServer = CallableMakeServer = Callable[..., jupyter.JupyterServer]
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Order the tests for several processes, each of which takes a whole file at a time."""
+    """Part the tests between two processes: what needs an engine, and the rest file by file."""
     here = Path(__file__).parent
 
-    def package(item: pytest.Item) -> str:
-        return item.path.relative_to(here).parts[0]
+    def needs_engine(item: pytest.Item) -> bool:
+        return (
+            item.path.relative_to(here).parts[0] in ENGINE_PACKAGES
+            or ENGINE in getattr(item, "fixturenames", ())
+            or any(item.get_closest_marker(mark) for mark in ENGINE_MARKS)
+        )
 
     for item in items:
-        group = package(item) if package(item) in TOGETHER else str(item.path.relative_to(here))
+        group = ENGINE if needs_engine(item) else str(item.path.relative_to(here))
         item.add_marker(pytest.mark.xdist_group(group))
-    order = {name: place for place, name in enumerate(FIRST)}
-    items.sort(key=lambda item: order.get(package(item), len(FIRST)))
+    # Begun first, since it takes longest.
+    items.sort(key=lambda item: not needs_engine(item))
 
 
 @pytest.fixture(autouse=True)
