@@ -28,11 +28,15 @@ class Lab:
     def open(cls, page: Page, server: JupyterServer, *, workspace: str = "") -> Lab:
         """Log in with the token and wait until it is there, with the panel shown."""
         path = f"lab/workspaces/{workspace}" if workspace else "lab"
-        page.goto(f"{server.url}{path}?token={server.token}&reset")
-        page.locator("#jp-main-dock-panel").wait_for()
-        page.locator(".jp-LabShell").wait_for()
-        # The splash goes when all plugins are there and the layout is restored.
-        page.locator("#jupyterlab-splash").wait_for(state="detached")
+        for _ in range(3):
+            page.goto(f"{server.url}{path}?token={server.token}&reset")
+            page.locator("#jp-main-dock-panel").wait_for()
+            page.locator(".jp-LabShell").wait_for()
+            # The splash goes when all plugins are there and the layout is restored.
+            page.locator("#jupyterlab-splash").wait_for(state="detached")
+            # Chromium drops what it loads when a container's network comes or goes just then.
+            if not page.get_by_role("dialog").filter(has_text="Error Loading Theme").count():
+                break
         lab = cls(page, server)
         lab.show_panel()
         return lab
