@@ -56,7 +56,12 @@ def submit(lab: Lab, button: str) -> None:
 
 def clipboard(lab: Lab) -> str:
     lab.page.context.grant_permissions(["clipboard-read", "clipboard-write"])
-    text: str = lab.page.evaluate("navigator.clipboard.readText()")
+    for _ in range(50):
+        text: str = lab.page.evaluate("navigator.clipboard.readText()")
+        if text:
+            break
+        # It is written a moment after the button was pressed.
+        lab.page.wait_for_timeout(100)
     return text
 
 
@@ -275,8 +280,10 @@ def test_keyboard_alone_disables_a_user(
     # It is shown a moment before it takes the keys.
     lab.page.wait_for_function("document.activeElement.closest('.lm-Menu') !== null")
     active = menu.locator(".lm-mod-active")
-    for _ in range(4):
+    for _ in range(8):
         keyboard.press("ArrowDown")
+        # As a person would, who sees where the mark is before pressing again.
+        lab.page.wait_for_timeout(200)
         if active.get_by_text("Disable", exact=True).count():
             break
     expect(active).to_have_text("Disable")
