@@ -37,6 +37,9 @@ class Lab:
             # Chromium drops what it loads when a container's network comes or goes just then.
             if not page.get_by_role("dialog").filter(has_text="Error Loading Theme").count():
                 break
+        # The launcher takes the focus when its cards are there, a moment after all else.
+        page.locator(".jp-Launcher .jp-LauncherCard").first.wait_for()
+        page.wait_for_function("document.activeElement.closest('.jp-Launcher') !== null")
         lab = cls(page, server)
         lab.show_panel()
         return lab

@@ -122,6 +122,10 @@ class Talking(websocket.WebSocketHandler):
     async def say(self, message: Any) -> None:
         await self.write_message(json.dumps(message))
 
+    def hang_up(self) -> None:
+        """Close it, from whichever thread."""
+        self.task.get_loop().call_soon_threadsafe(self.close, 1001)
+
     def on_close(self) -> None:
         self.messages.put_nowait(None)
 

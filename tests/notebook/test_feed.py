@@ -89,7 +89,7 @@ def test_one_socket_for_all_and_a_new_one_when_it_breaks(server: Server, client:
         feed.follow_logs(7)
         wait_until(lambda: "container-logs" in server.subscribed, "the logs' subscription")
         server.subscribed.clear()
-        server.talking[0].close(1001)
+        server.talking[0].hang_up()
         wait_until(lambda: told.count("connection") == 3, "the feed's return")
         assert feed.state.trouble == ""
         wait_until(lambda: "container-logs" in server.subscribed, "the logs' subscription again")
