@@ -24,7 +24,7 @@ ENGINE_PACKAGES = ("integration", "hub", "browser", "conformance", "notebook")
 """What runs containers, or a browser: Chromium drops its connections whenever a network comes or
 goes on the machine, and each container brings one. So one process runs all of these."""
 
-MakeServer = CallableMakeServer = Callable[..., jupyter.JupyterServer]
+MakeServer = Callable[..., jupyter.JupyterServer]
 
 
 @pytest.hookimpl(tryfirst=True)
