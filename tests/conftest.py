@@ -28,8 +28,10 @@ MakeServer = Callable[..., jupyter.JupyterServer]
 
 
 @pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Part the tests between two processes: what needs an engine, and the rest file by file."""
+    if config.getoption("dist", "no") == "no":
+        return
     here = Path(__file__).parent
 
     def needs_engine(item: pytest.Item) -> bool:

@@ -59,6 +59,9 @@ def client(server: jupyter.JupyterServer) -> Iterator[httpx.Client]:
 @pytest.fixture
 def empty_engine(engine: Dockerd, client: httpx.Client) -> Dockerd:
     """The engine without a container, and the server knowing it."""
+    # By the server, which gives a port back before it answers; of others' deeds it hears later.
+    for item in data(client.get("/containers"))["items"]:
+        client.delete(f"/containers/{item['id']}", params={"force": True})
     engine.clean()
     scratch.wait_until(
         lambda: data(client.get("/containers"))["total"] == 0, "an empty list of containers"
