@@ -13,9 +13,6 @@ from ..engines.jupyter import JupyterServer
 
 PANEL_ID = "jupyter-ext-compute"
 
-# How long is waited says nothing of how fast it is; two cores may be busy with something else.
-expect.set_options(timeout=20_000)
-
 
 @dataclass(frozen=True)
 class Lab:

@@ -201,12 +201,12 @@ def test_users_change_live(
     expect(row(lab, "admin")).to_contain_text("you")
 
     add_user(lab_server, "zoe", "operator")
-    expect(row(lab, "zoe")).to_contain_text("operator")
+    expect(row(lab, "zoe")).to_contain_text("operator", timeout=5000)
     with lab_server.client() as client:
         client.put("/users/zoe", json={"enabled": False}).raise_for_status()
         expect(row(lab, "zoe, disabled")).to_be_visible(timeout=5000)
         client.delete("/users/zoe").raise_for_status()
-    expect(row(lab, "zoe, disabled")).to_have_count(0)
+    expect(row(lab, "zoe, disabled")).to_have_count(0, timeout=5000)
 
 
 def test_nobody_else_sees_what_administrators_see(
