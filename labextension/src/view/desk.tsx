@@ -1,7 +1,10 @@
 import type { TranslationBundle } from '@jupyterlab/translation';
 import { ReactWidget } from '@jupyterlab/ui-components';
 import type { CommandRegistry } from '@lumino/commands';
-import type { ReadonlyPartialJSONObject } from '@lumino/coreutils';
+import {
+  PromiseDelegate,
+  type ReadonlyPartialJSONObject
+} from '@lumino/coreutils';
 import type { Message } from '@lumino/messaging';
 import * as React from 'react';
 
@@ -74,7 +77,7 @@ export class DeskWidget extends ReactWidget {
   /** Whoever opens it begins to type at the place that is marked for it. */
   protected override onActivateRequest(message: Message): void {
     super.onActivateRequest(message);
-    void this.renderPromise?.then(() => {
+    void this.drawn.promise.then(() => {
       const { activeElement } = document;
       // JupyterLab gives the focus to the widget as a whole.
       if (activeElement === this.node || !this.node.contains(activeElement)) {
@@ -84,6 +87,23 @@ export class DeskWidget extends ReactWidget {
   }
 
   protected override render(): React.ReactElement {
-    return <Context.Provider value={this.desk}>{this.body()}</Context.Provider>;
+    return (
+      <Context.Provider value={this.desk}>
+        <Drawn then={() => this.drawn.resolve()}>{this.body()}</Drawn>
+      </Context.Provider>
+    );
   }
+
+  // Not `renderPromise`: that waits until the browser is idle, which on a busy machine it is not.
+  private readonly drawn = new PromiseDelegate<void>();
+}
+
+/** Says when what it holds is in the document. */
+function Drawn(props: {
+  readonly then: () => void;
+  readonly children: React.ReactElement;
+}): React.ReactElement {
+  const { then, children } = props;
+  React.useLayoutEffect(then);
+  return children;
 }
