@@ -15,7 +15,7 @@ stop: ## stop the Docker engine that `make run` started
 	@scripts/stop.sh
 
 test: ## set up and run every test but the slow ones, real engines included (ARGS goes to pytest)
-	@scripts/test.sh -m "not slow" $(ARGS)
+	@scripts/test.sh $(if $(ARGS),-m "not slow" $(ARGS))
 
 faults: ## the long fault and soak runs
 	@scripts/test.sh -m slow --timeout=1800 $(ARGS)

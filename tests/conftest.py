@@ -18,34 +18,27 @@ from .engines.dockerd import Dockerd, EngineMissing
 
 pytest_plugins = ["pytest_jupyter.jupyter_server", "tests.engines.stores"]
 
-ENGINE = "docker_engine"
 ENGINE_MARKS = ("docker", "browser", "hub")
 ENGINE_PACKAGES = ("integration", "hub", "browser", "conformance", "notebook")
-"""What runs containers, or a browser: Chromium drops its connections whenever a network comes or
-goes on the machine, and each container brings one. So one process runs all of these."""
 
 MakeServer = Callable[..., jupyter.JupyterServer]
 
 
 @pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Part the tests between two processes: what needs an engine, and the rest file by file."""
-    if config.getoption("dist", "no") == "no":
-        return
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what has to be alone on the machine.
+
+    That is what runs containers, or a browser: Chromium drops its connections whenever a network
+    comes or goes, and each container brings one.
+    """
     here = Path(__file__).parent
-
-    def needs_engine(item: pytest.Item) -> bool:
-        return (
-            item.path.relative_to(here).parts[0] in ENGINE_PACKAGES
-            or ENGINE in getattr(item, "fixturenames", ())
-            or any(item.get_closest_marker(mark) for mark in ENGINE_MARKS)
-        )
-
     for item in items:
-        group = ENGINE if needs_engine(item) else str(item.path.relative_to(here))
-        item.add_marker(pytest.mark.xdist_group(group))
-    # Begun first, since it takes longest.
-    items.sort(key=lambda item: not needs_engine(item))
+        if (
+            item.path.relative_to(here).parts[0] in ENGINE_PACKAGES
+            or "docker_engine" in getattr(item, "fixturenames", ())
+            or any(item.get_closest_marker(mark) for mark in ENGINE_MARKS)
+        ):
+            item.add_marker("alone")
 
 
 @pytest.fixture(autouse=True)
