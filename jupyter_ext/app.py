@@ -280,11 +280,12 @@ class JupyterExt(ExtensionApp):
 
     def _become_desk(self) -> None:
         # What is imported stays; looking through it for garbage again and again takes a quarter of
-        # the time.
+        # the time, now and at each later search.
         gc.disable()
         try:
             from .assembly import Desk
         finally:
+            gc.freeze()
             gc.enable()
 
         self._desk = Desk(self, self._home_folder, self._gate)
