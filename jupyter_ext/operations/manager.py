@@ -63,7 +63,9 @@ class Operations:
         self._ledger = Ledger(store, lease)
         self.keys = IdempotencyKeys(store, lease)
         self._worker = Worker(self._ledger, bus)
-        self._recovery = Recovery(self._ledger, self._worker.adopt, self._worker.end)
+        self._recovery = Recovery(
+            self._ledger, self._worker.adopt, self._worker.end, self._worker.go_on
+        )
         self._watching: asyncio.Task[None] | None = None
         lease.on_lost(self._worker.lease_lost)
         store.signals.on_change(CANCELLATIONS, self._cancellations)
@@ -108,8 +110,8 @@ class Operations:
         """Say how an operation of `kind` that a crash interrupted is finished or undone.
 
         ``await recover(operation, input)`` answers a text where it was undone (the operation has
-        failed then), or a `Recovered`. It may be called again, and must not mind. `Unavailable`
-        means: later.
+        failed then), a `Recovered`, or a `Resumed` that takes as long as it takes. It may be called
+        again, and must not mind. `Unavailable` means: later.
         """
         self._recovery.register(kind, recover)
 

@@ -10,11 +10,11 @@ from typing import Any, Protocol
 from ..errors import PlatformError, Unavailable
 from .ledger import Ledger
 from .records import OperationRecord
-from .running import Live
+from .running import Live, Progress, Resumed
 from .schemas import Operation, Problem, Recovered
 
-Recover = Callable[[Operation, dict[str, Any]], Awaitable["str | Recovered"]]
-"""Finishes or undoes; answers a text where it undid."""
+Recover = Callable[[Operation, dict[str, Any]], Awaitable["str | Recovered | Resumed[Any]"]]
+"""Finishes, undoes, or goes on; answers a text where it undid."""
 
 PATIENCE = 60.0
 """Seconds that one recovery may take; a longer one is tried again later."""
@@ -28,6 +28,16 @@ class _End(Protocol):
     async def __call__(self, live: Live, ending: dict[str, Any], **more: Any) -> None: ...
 
 
+class _GoOn(Protocol):
+    async def __call__(
+        self,
+        live: Live,
+        work: Callable[[Progress], Awaitable[Any]],
+        present: Callable[[Any], Any],
+        progress: Progress,
+    ) -> None: ...
+
+
 class Recovery:
     """Takes over from dead servers.
 
@@ -37,17 +47,21 @@ class Recovery:
         Runs a recovery as a task of this process.
     end
         Writes how an operation ended.
+    go_on
+        Does what is left of one as if it had begun here.
     """
 
     def __init__(
         self,
         ledger: Ledger,
-        adopt: Callable[[Operation, Callable[[Live], Awaitable[None]]], None],
+        adopt: Callable[[Operation, Callable[[Live, Progress], Awaitable[None]]], None],
         end: _End,
+        go_on: _GoOn,
     ) -> None:
         self._ledger = ledger
         self._adopt = adopt
         self._end = end
+        self._go_on = go_on
         self._handlers: dict[str, Recover] = {}
 
     def register(self, kind: str, recover: Recover) -> None:
@@ -62,11 +76,11 @@ class Recovery:
             _log.info("Recovering the operation %s (%s)", record.id, record.kind)
             self._adopt(record.view(), _bound(self._recover, record))
 
-    async def _recover(self, record: OperationRecord, live: Live) -> None:
+    async def _recover(self, record: OperationRecord, live: Live, progress: Progress) -> None:
         """Bring one to its end."""
         handler = self._handlers.get(record.kind)
         due = False
-        outcome: str | Recovered
+        outcome: str | Recovered | Resumed[Any]
         if handler is None:
             outcome = "The server stopped while this was going on."
         else:
@@ -79,9 +93,8 @@ class Recovery:
                     live.error = live.interrupted
                     return
                 due = True
-                outcome = (
-                    f"The server stopped meanwhile. What is left of it is undone later: {error}"
-                )
+                why = str(error) or "its recovery took too long"
+                outcome = f"The server stopped meanwhile. What is left of it is undone later: {why}"
             except PlatformError as error:
                 outcome = f"The server stopped meanwhile, and it could not be undone: {error}"
             except Exception:
@@ -89,6 +102,10 @@ class Recovery:
                 outcome = "The server stopped meanwhile, and it could not be undone."
         if due and not live.operation.active:
             # Said already; only the attempt failed again.
+            return
+        if isinstance(outcome, Resumed):
+            live.recovering = False
+            await self._go_on(live, outcome.work, outcome.present, progress)
             return
         if isinstance(outcome, str):
             outcome = Recovered(outcome)
@@ -112,6 +129,6 @@ def _ending(outcome: Recovered) -> dict[str, Any]:
 
 
 def _bound(
-    call: Callable[[OperationRecord, Live], Awaitable[None]], record: OperationRecord
-) -> Callable[[Live], Awaitable[None]]:
-    return lambda live: call(record, live)
+    call: Callable[[OperationRecord, Live, Progress], Awaitable[None]], record: OperationRecord
+) -> Callable[[Live, Progress], Awaitable[None]]:
+    return lambda live, progress: call(record, live, progress)

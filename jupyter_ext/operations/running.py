@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from ..errors import Conflict
 from .schemas import Operation
 
 T = TypeVar("T")
+U = TypeVar("U")
 
 LOG_LINES = 1000
 """Of each operation; older ones are let go."""
@@ -94,6 +96,11 @@ class Progress:
         """The operation, as it is now."""
         return self._live.current()
 
+    @property
+    def interrupted(self) -> bool:
+        """Whether it is being stopped for another server to bring it to its end."""
+        return self._live.interrupted is not None
+
     async def update(
         self,
         fraction: float | None = None,
@@ -124,11 +131,30 @@ class Progress:
         self._changed()
 
 
+@dataclass(frozen=True)
+class Resumed(Generic[T]):
+    """Work that a server takes over from a dead one and goes on with, however long it takes.
+
+    Parameters
+    ----------
+    present
+        Turns the result into what is kept and shown.
+    """
+
+    work: Callable[[Progress], Awaitable[T]]
+    present: Callable[[T], Any]
+
+
 class Running(Generic[T]):
     """Long work that a manager began. Whoever waits for it may go away: the work goes on."""
 
-    def __init__(self, live: Live) -> None:
+    def __init__(self, live: Live, turn: Callable[[Any], T] | None = None) -> None:
         self._live = live
+        self._turn = turn
+
+    def turned(self, turn: Callable[[T], U]) -> Running[U]:
+        """Return the same work with another result: what `turn` makes of this one's."""
+        return Running(self._live, turn)
 
     @property
     def operation(self) -> Operation:
@@ -157,5 +183,5 @@ class Running(Generic[T]):
         if self._live.operation.state == "cancelled":
             operation = self._live.operation
             raise Conflict("operation", operation.id, f"{operation.message}")
-        value: T = self._live.value
+        value: T = self._live.value if self._turn is None else self._turn(self._live.value)
         return value

@@ -56,17 +56,19 @@ class Worker:
         present: Callable[[T], Json],
     ) -> None:
         """Begin what is written down already."""
-        self._launch(live, partial(self._work, live, work, present))
+        self._launch(live, partial(self.go_on, live, work, present))
 
-    def adopt(self, operation: Operation, recover: Callable[[Live], Awaitable[None]]) -> None:
+    def adopt(
+        self, operation: Operation, recover: Callable[[Live, Progress], Awaitable[None]]
+    ) -> None:
         """Bring an interrupted operation to its end as a task of this process."""
         if operation.id in self.live:
             return
         live = Live(operation, self._ledger.lease.id)
         live.recovering = True
 
-        async def run(_: Progress) -> None:
-            await recover(live)
+        async def run(progress: Progress) -> None:
+            await recover(live, progress)
 
         self._launch(live, run)
 
@@ -131,7 +133,7 @@ class Worker:
     async def _run(self, run: Callable[[Progress], Awaitable[None]], progress: Progress) -> None:
         await run(progress)
 
-    async def _work(
+    async def go_on(
         self,
         live: Live,
         work: Callable[[Progress], Awaitable[T]],

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sqlalchemy import BigInteger, ColumnElement, String, delete, exists, select, update
+from sqlalchemy import BigInteger, ColumnElement, Select, String, delete, exists, select, update
 from sqlalchemy.engine import CursorResult
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -119,21 +119,27 @@ class ServerLease:
             It is.
         """
         row = select(ServerRecord.id).where(ServerRecord.id == self.id)
-        # The lock makes who takes over wait until this transaction ends. (SQLite has one writer.)
-        if (await session.execute(row.with_for_update(read=True))).first() is None:
+        # The lock makes who takes over wait until this transaction ends, and holds up no renewal,
+        # which changes nothing of the key. (SQLite has one writer.)
+        lock = row.with_for_update(read=True, key_share=True)
+        if (await session.execute(lock)).first() is None:
             raise LeaseLost
 
     async def find_dead(self, session: AsyncSession, *, lock: bool = False) -> list[str]:
         """List the servers whose lease ran out, or that this machine knows to have ended."""
         now = await self._store.now(session)
+
+        async def dead(rows: Select[ServerRecord]) -> list[str]:
+            found = await session.scalars(rows.execution_options(populate_existing=True))
+            return [each.id for each in found if each.expires_at <= now or _is_gone(each)]
+
         others = select(ServerRecord).where(ServerRecord.id != self.id)
-        if lock:
-            others = others.with_for_update()
-        return [
-            record.id
-            for record in (await session.scalars(others)).all()
-            if record.expires_at <= now or _is_gone(record)
-        ]
+        found = await dead(others)
+        if not (lock and found):
+            return found
+        # In one order, and without those who are writing at this moment: they live.
+        rows = others.where(ServerRecord.id.in_(found)).order_by(ServerRecord.id)
+        return await dead(rows.with_for_update(skip_locked=True))
 
     async def bury(self, session: AsyncSession) -> list[str]:
         """Remove the servers that are dead, within a transaction of `write`; return their ids.
