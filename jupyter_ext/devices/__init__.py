@@ -1,0 +1,1 @@
+"""Devices: hosts with an engine, their GPUs, and the ledger of who holds what of them."""

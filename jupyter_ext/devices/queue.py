@@ -1,0 +1,240 @@
+"""The queue for GPUs: one order for all servers of the store, one short transaction a round.
+
+A server's new requests, and everything that is free, are looked at together: who came first gets
+what fits, is written down as holding it, and only then told. Servers take turns by a lock that
+nobody waits for within a transaction; SQLite has one writer anyway.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections import deque
+from collections.abc import Sequence
+from contextlib import suppress
+
+from sqlalchemy import select, update
+
+from ..errors import Conflict, PlatformError, Unavailable
+from ..store.database import Store
+from ..store.leases import ServerLease
+from .ledger import SIGNAL, DeviceLedger
+from .placement import Gpu
+from .records import GpuRequest
+from .refusals import given_up
+from .rounds import Rounds, Ticket
+
+__all__ = ["GpuQueue", "Ticket"]
+
+ROUND_SECONDS = 5.0
+"""After which a round is held although nobody said that something changed."""
+
+DEADLINE = 30.0
+"""Seconds within which a request that does not wait is answered."""
+
+COUNT_SECONDS = 1.0
+"""Between two counts of the places in the queue."""
+
+TURN_SECONDS = 0.003
+"""That a server waits, more or less, while another one holds a round."""
+
+_log = logging.getLogger(__name__)
+
+
+class GpuQueue:
+    """Hands GPUs to who asked first."""
+
+    def __init__(self, store: Store, lease: ServerLease, ledger: DeviceLedger) -> None:
+        self._store = store
+        self._lease = lease
+        self._ledger = ledger
+        self._new: deque[Ticket] = deque()
+        self._waiting: dict[int, Ticket] = {}
+        self._changed = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+        self._counting: asyncio.Task[None] | None = None
+        self._rounding = asyncio.Lock()
+        self._rounds = Rounds(store, lease, ledger)
+
+    @property
+    def seconds(self) -> Sequence[float]:
+        """What the last rounds' transactions took, from BEGIN to COMMIT."""
+        return self._rounds.seconds
+
+    # -- life ------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Begin to hold rounds."""
+        if self._task is None:
+            self._store.signals.on_change(SIGNAL, self.wake)
+            self._task = asyncio.get_running_loop().create_task(self._run())
+            self._counting = asyncio.get_running_loop().create_task(self._count())
+
+    async def stop(self) -> None:
+        """Hold no more; who waits is taken over by the next server."""
+        tasks = [task for task in (self._task, self._counting) if task is not None]
+        self._task = self._counting = None
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def wake(self) -> None:
+        """Hold a round soon: something changed."""
+        self._changed.set()
+
+    # -- asking ----------------------------------------------------------------------------------
+
+    async def take(self, ticket: Ticket) -> tuple[Gpu, ...]:
+        """Wait until a request is granted, and return its GPUs.
+
+        Whoever gives up must free what its container has by then (`DeviceLedger.free`); nothing is
+        written down for it any more once this has ended.
+
+        Raises
+        ------
+        Conflict
+            It can't be granted at all, or not now and it does not want to wait.
+        Unavailable
+            Nobody could look within a time in which one who does not wait expects an answer.
+        """
+        self._new.append(ticket)
+        self.wake()
+        try:
+            async with asyncio.timeout(None if ticket.wait else DEADLINE):
+                return await ticket.future
+        except TimeoutError:
+            raise Unavailable("GPUs can't be handed out at this moment.", "Try again.") from None
+        finally:
+            await self._leave(ticket)
+
+    async def resume(self, ticket: Ticket) -> tuple[Gpu, ...]:
+        """Wait in place of a server that died, for what it had asked for.
+
+        Raises
+        ------
+        Conflict
+            The request was given up meanwhile.
+        """
+        async with self._store.write() as session:
+            await self._lease.guard(session)
+            row = await session.execute(
+                update(GpuRequest)
+                .where(GpuRequest.cid == ticket.cid)
+                .values(server=self._lease.id)
+                .returning(GpuRequest.number)
+            )
+            if (number := row.scalar()) is None:
+                raise given_up(ticket.cid)
+            # Where it is granted already, its start is this server's from now on.
+            await self._ledger.keep(session, ticket.cid, self._lease.id)
+        ticket.number = number
+        self._waiting[ticket.cid] = ticket
+        self.wake()
+        try:
+            return await ticket.future
+        finally:
+            await self._leave(ticket)
+
+    async def _leave(self, ticket: Ticket) -> None:
+        """Wait for the end of a round that may be writing something down for a request."""
+        ticket.future.cancel()
+        with suppress(ValueError):
+            self._new.remove(ticket)
+        if self._rounding.locked():
+            await asyncio.shield(self._after_round())
+        self._forget(ticket)
+
+    def _forget(self, ticket: Ticket) -> None:
+        # Somebody else may wait for the same container.
+        if self._waiting.get(ticket.cid) is ticket:
+            del self._waiting[ticket.cid]
+
+    async def _after_round(self) -> None:
+        async with self._rounding:
+            pass
+
+    async def asked(self, cid: int) -> bool:
+        """Return whether a container stands in the queue."""
+        async with self._store.read() as session:
+            row = select(GpuRequest.number).where(GpuRequest.cid == cid)
+            return await session.scalar(row) is not None
+
+    async def count_places(self) -> None:
+        """Note for every request of this server's how many wait before it."""
+        if not self._waiting:
+            return
+        asked = [ticket for ticket in self._waiting.values() if ticket.number]
+        async with self._store.read() as session:
+            rows = await session.execute(
+                select(GpuRequest.cid, GpuRequest.granted).order_by(GpuRequest.number)
+            )
+            granted = {cid: gids is not None for cid, gids in rows}
+        order = [cid for cid, done in granted.items() if not done]
+        places = {cid: place for place, cid in enumerate(order, 1)}
+        for ticket in asked:
+            if ticket.cid in places:
+                ticket.stands(places[ticket.cid])
+            elif ticket.cid not in granted and not ticket.future.done():
+                # Another server took this one for dead, or somebody deleted the container.
+                ticket.future.set_exception(given_up(ticket.cid))
+
+    # -- rounds ----------------------------------------------------------------------------------
+
+    async def _run(self) -> None:
+        while True:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(ROUND_SECONDS):
+                    await self._changed.wait()
+            self._changed.clear()
+            try:
+                while not await self._round():
+                    await asyncio.sleep(TURN_SECONDS * random.uniform(0.5, 1.5))  # noqa: S311
+            except Conflict:
+                # Somebody started a container since it looked at what is left.
+                self._changed.set()
+            except PlatformError as error:
+                _log.warning("GPUs can't be handed out now: %s", error)
+                self._changed.set()
+                await asyncio.sleep(1)
+            except Exception:
+                _log.exception("GPUs can't be handed out")
+                await asyncio.sleep(ROUND_SECONDS)
+
+    async def _count(self) -> None:
+        while True:
+            await asyncio.sleep(COUNT_SECONDS)
+            try:
+                await self.count_places()
+            except PlatformError as error:
+                _log.debug("The places in the queue can't be counted: %s", error)
+
+    async def _round(self) -> bool:
+        """Hold a round; False where another server is at it."""
+        async with self._rounding:
+            outcome = await self._rounds.look([*self._new], self._waiting)
+        if outcome is None:
+            return False
+        for ticket, number in outcome.entered:
+            ticket.number = number
+            with suppress(ValueError):
+                self._new.remove(ticket)
+            if not ticket.future.done():
+                self._waiting[ticket.cid] = ticket
+        for ticket, why in outcome.refused:
+            with suppress(ValueError):
+                self._new.remove(ticket)
+            self._forget(ticket)
+            if not ticket.future.done():
+                ticket.future.set_exception(why)
+        for cid, chosen in outcome.granted.items():
+            waiting = self._waiting.get(cid)
+            if waiting is not None and not waiting.future.done():
+                waiting.future.set_result(chosen)
+        if self._new:
+            self.wake()
+        if outcome.handed_out:
+            # Not within: everybody who changes something waits for a moment to say so.
+            async with self._store.write() as session:
+                await self._ledger.tell(session)
+        return True

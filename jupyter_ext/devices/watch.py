@@ -1,0 +1,154 @@
+"""Looks at this machine's GPUs: which there are, and how busy they are."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections import deque
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from ..errors import PlatformError
+from ..store.database import Store
+from ..store.types import utcnow
+from .ledger import SIGNAL, DeviceLedger, Found
+from .nvml import Reading
+from .records import LOCAL_DEVICE
+
+INTERVAL = 5.0
+"""Seconds between two readings."""
+
+INVENTORY_INTERVAL = 60.0
+"""Seconds between two looks at which GPUs there are."""
+
+HISTORY = 720
+"""Readings that are kept: an hour of them."""
+
+_log = logging.getLogger(__name__)
+
+
+class GpuDriver(Protocol):
+    """Whoever knows the GPUs of this machine."""
+
+    async def found(self) -> list[Found]:
+        """Return the GPUs that there are; raises `Unavailable`."""
+
+    async def readings(self) -> dict[str, Reading]:
+        """Return by UUID how busy they are; raises `Unavailable`."""
+
+    def close(self) -> None:
+        """Let go."""
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """A reading, and when it was taken."""
+
+    at: datetime
+    reading: Reading
+
+
+class GpuWatch:
+    """Keeps what was read, for everybody who asks."""
+
+    def __init__(self, store: Store, ledger: DeviceLedger, driver: GpuDriver) -> None:
+        self._store = store
+        self._ledger = ledger
+        self._driver = driver
+        self._changed = asyncio.Event()
+        self.version = 0
+        """Counts what happened, so that whoever looks away for a moment misses nothing."""
+        self._found: list[Found] | None = None
+        self._looked = 0.0
+        self._history: dict[str, deque[Past]] = {}
+        self._task: asyncio.Task[None] | None = None
+        self._problem = ""
+
+    def start(self) -> None:
+        """Begin to look."""
+        if self._task is None:
+            self._store.signals.on_change(SIGNAL, self._tell)
+            self._task = asyncio.get_running_loop().create_task(self._run())
+
+    async def stop(self) -> None:
+        """Look no more."""
+        task, self._task = self._task, None
+        if task is not None:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+        self._driver.close()
+
+    def past(self, uuid: str) -> list[Past]:
+        """Return the readings of a GPU in the last hour, oldest first."""
+        return list(self._history.get(uuid, ()))
+
+    def now(self, uuid: str) -> Reading:
+        """Return the last reading of a GPU; empty where there is none that is fresh."""
+        past = self._history.get(uuid)
+        if not past or (utcnow() - past[-1].at).total_seconds() > 3 * INTERVAL:
+            return Reading()
+        return past[-1].reading
+
+    async def look(self) -> None:
+        """Look once.
+
+        Raises
+        ------
+        Unavailable
+            The driver or the store does not answer.
+        """
+        if self._found is None or time.monotonic() - self._looked > INVENTORY_INTERVAL:
+            await self._take_inventory()
+        if not self._found:
+            return
+        at = utcnow()
+        readings = await self._driver.readings()
+        for uuid, reading in readings.items():
+            self._history.setdefault(uuid, deque(maxlen=HISTORY)).append(Past(at, reading))
+        self._tell()
+
+    async def change(self, seen: int) -> int:
+        """Wait until somebody got a GPU or gave one back, or they were read again.
+
+        Parameters
+        ----------
+        seen
+            The version that the caller knows.
+
+        Returns
+        -------
+        int
+            The version now.
+        """
+        while self.version == seen:
+            await self._changed.wait()
+        return self.version
+
+    def _tell(self) -> None:
+        # Whoever waits now is woken; whoever comes waits for the next time.
+        self.version += 1
+        self._changed.set()
+        self._changed = asyncio.Event()
+
+    async def _take_inventory(self) -> None:
+        found = sorted(await self._driver.found(), key=lambda gpu: gpu.uuid)
+        if found != self._found:
+            async with self._store.write() as session:
+                await self._ledger.set_gpus(session, LOCAL_DEVICE, found)
+            _log.info("GPUs of this machine: %s", ", ".join(gpu.model for gpu in found) or "none")
+        self._found, self._looked = found, time.monotonic()
+
+    async def _run(self) -> None:
+        while True:
+            try:
+                await self.look()
+                self._problem = ""
+            except PlatformError as error:
+                if str(error) != self._problem:
+                    self._problem = str(error)
+                    _log.warning("%s", error)
+            except Exception:
+                _log.exception("The GPUs of this machine can't be read")
+            await asyncio.sleep(INTERVAL if self._found else INVENTORY_INTERVAL)
