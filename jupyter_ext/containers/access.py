@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Coroutine, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from ..accounts.schemas import Account
+from ..devices.records import LOCAL_DEVICE
 from ..errors import Forbidden, InvalidRequest, NotFound, Unavailable
 from .directory import Directory
 from .engine_types import EngineContainer, EngineInfo, EngineMount
+from .engines import Engines
 from .fields import MEGABYTE
 from .keeper import Keeper
 from .looker import Looker
@@ -19,10 +21,6 @@ from .mounts import MountPolicy
 from .people import People
 from .registry import Registry
 from .views import Container
-
-if TYPE_CHECKING:
-    from .docker_driver import DockerDriver
-    from .mirror import Mirror
 
 FIRST_LIST_SECONDS = 4.0
 
@@ -38,8 +36,7 @@ class Access:
         directory: Directory,
         keeper: Keeper,
         people: People,
-        driver: DockerDriver,
-        mirror: Mirror,
+        engines: Engines,
         mounts: MountPolicy,
         look: Looker,
     ) -> None:
@@ -47,11 +44,10 @@ class Access:
         self._registry = registry
         self._keeper = keeper
         self._people = people
-        self._driver = driver
-        self._mirror = mirror
+        self._engines = engines
         self._mounts = mounts
         self._look = look
-        self._info: EngineInfo | None = None
+        self._infos: dict[int, EngineInfo] = {}
         self.working: set[asyncio.Task[Any]] = set()
         """What was begun for callers and goes on without them."""
 
@@ -78,14 +74,14 @@ class Access:
         """
         found = await self.find(caller, ref)
         try:
-            return self.seen(await self._driver.inspect(found.id))
+            return self.seen(await self._engines.driver(found.id).inspect(found.id))
         except NotFound:
             await self._keeper.forget(found.id)
             raise NotFound("container", ref) from None
 
     def seen(self, engine: EngineContainer) -> Container:
         """Put the engine's answer where everybody reads it."""
-        self._mirror.put(engine)
+        self._engines.put(engine)
         if engine.id not in self._registry.by_engine:
             raise NotFound("container", engine.id[:12])
         return self.directory.view(engine.id, engine)
@@ -96,14 +92,15 @@ class Access:
         Raises
         ------
         Unavailable
-            The engine was never reached.
+            No engine was ever reached.
         """
-        if self._mirror.reached:
+        if any(engine.mirror.reached for engine in self._engines):
             return
+        local = self._engines.local
         # Says what is wrong and how to mend it; where nothing is, the first list is on its way.
-        await self._driver.ping()
+        await local.driver.ping()
         until = asyncio.get_running_loop().time() + FIRST_LIST_SECONDS
-        while not self._mirror.reached:
+        while not local.mirror.reached:
             if asyncio.get_running_loop().time() > until:
                 raise Unavailable("Docker has not listed its containers yet.", "Try again.")
             await asyncio.sleep(0.05)
@@ -150,7 +147,7 @@ class Access:
         if owner.is_admin:
             return None
         # In this order: what is swapped after the check shows against what was seen before it.
-        before = await self._look(Witness.of, mounts) if self._driver.local else None
+        before = await self._look(Witness.of, mounts) if self._engines.local.driver.local else None
         check = partial(self._mounts.check, remapped=await self.remapped())
         await self._look(check, owner, mounts, user)
         return before
@@ -190,12 +187,13 @@ class Access:
         if problems:
             raise InvalidRequest(fields=problems)
 
-    async def engine_info(self) -> EngineInfo:
-        """What the engine says of itself, asked once."""
-        if self._info is None:
-            self._info = await self._driver.info()
-            self._mounts.protect(self._info.root)
-        return self._info
+    async def engine_info(self, did: int = LOCAL_DEVICE) -> EngineInfo:
+        """What a device's engine says of itself, asked once."""
+        if did not in self._infos:
+            self._infos[did] = await self._engines.on(did).driver.info()
+            if did == LOCAL_DEVICE:
+                self._mounts.protect(self._infos[did].root)
+        return self._infos[did]
 
     async def remapped(self) -> bool:
         """Whether a container's root is nobody's on the host."""

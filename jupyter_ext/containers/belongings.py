@@ -15,11 +15,10 @@ from .marks import HOME
 from .references import engine_name
 
 if TYPE_CHECKING:
-    from .docker_driver import DockerDriver
+    from .engines import Engines
     from .image_types import EngineImage
     from .images import ImageManager
     from .keeper import Keeper
-    from .mirror import Mirror
     from .registry import Registry
 
 _log = logging.getLogger(__name__)
@@ -33,14 +32,12 @@ class ContainerBelongings:
         registry: Registry,
         keeper: Keeper,
         images: ImageManager,
-        driver: DockerDriver,
-        mirror: Mirror,
+        engines: Engines,
     ) -> None:
         self._registry = registry
         self._keeper = keeper
         self._images = images
-        self._driver = driver
-        self._mirror = mirror
+        self._engines = engines
 
     async def owned(self, account: Account) -> Sequence[str]:
         """Return the names of the containers and private images of an account."""
@@ -101,13 +98,13 @@ class ContainerBelongings:
         for known in self._of(account):
             engine_id = _made(known)
             try:
-                await self._driver.remove(engine_id, force=True, volumes=True)
+                await self._engines.driver(engine_id).remove(engine_id, force=True, volumes=True)
             except NotFound:
                 _log.debug("%s was gone already", known.name)
             await self._keeper.forget(engine_id)
         for image in self._images_of(account):
             try:
-                await self._driver.remove_image(image.id, force=True)
+                await self._images.remove(image)
             except NotFound:
                 _log.debug("%s was gone already", image.id)
         await self._images.registry.give(account.id, None)
@@ -124,13 +121,13 @@ class ContainerBelongings:
         ]
 
     async def _rename(self, known: Known, account: Account, to: Account) -> None:
-        engine = self._mirror.containers.get(known.engine_id or "")
+        engine = self._engines.containers.get(known.engine_id or "")
         # A container that was not made here keeps the name that it came with.
         if engine is None or HOME not in engine.labels:
             return
         old, new = engine_name(account.username, known.name), engine_name(to.username, known.name)
         if engine.name in (old, new):
-            await self._driver.rename(engine.id, new)
+            await self._engines.driver(engine.id).rename(engine.id, new)
 
 
 def _made(known: Known) -> str:

@@ -17,20 +17,16 @@ from .shares import share_of_limits
 from .views import Container
 
 if TYPE_CHECKING:
-    from .docker_driver import DockerDriver
-    from .mirror import Mirror
+    from .engines import Engines
 
 
 class Changing:
     """Changes containers for callers."""
 
-    def __init__(
-        self, access: Access, registry: Registry, driver: DockerDriver, mirror: Mirror
-    ) -> None:
+    def __init__(self, access: Access, registry: Registry, engines: Engines) -> None:
         self._access = access
         self._registry = registry
-        self._driver = driver
-        self._mirror = mirror
+        self._engines = engines
 
     async def update(self, caller: Account, ref: str, body: ContainerChange) -> Container:
         """Check, and change what the body names."""
@@ -42,11 +38,14 @@ class Changing:
                 raise InvalidRequest(
                     fields={"restart_policy": "must be no for a container with host folders"}
                 )
+        if body.restart_policy not in (None, "no") and self._registry.by_engine[found.id].gpus:
+            # The engine would start it without asking who has the GPU by then.
+            raise InvalidRequest(fields={"restart_policy": "must be no for a container with GPUs"})
         return await self._access.acted(self._updated(found, body))
 
     async def _updated(self, found: Container, body: ContainerChange) -> Container:
         if body.cpu is not None or body.mem is not None or body.restart_policy is not None:
-            info = await self._access.engine_info()
+            info = await self._access.engine_info(found.device)
             change = ContainerUpdate(
                 # The engine takes no "no limit" for a container that has one: all there is, then.
                 cpu=(body.cpu or float(info.cpus)) if body.cpu is not None else None,
@@ -56,7 +55,7 @@ class Changing:
             await self._limit(found, change)
         if body.name is not None and body.name != found.name:
             await self._rename(found, body.name)
-        return self._access.seen(await self._driver.inspect(found.id))
+        return self._access.seen(await self._engines.driver(found.id).inspect(found.id))
 
     async def _limit(self, found: Container, change: ContainerUpdate) -> None:
         """Claim what other limits take of the owner's quotas, then ask the engine for them."""
@@ -70,11 +69,11 @@ class Changing:
             if share != known.share:
                 await self._registry.resize({known.cid: share})
             try:
-                self._mirror.put(await self._driver.update(found.id, change))
+                self._engines.put(await self._engines.driver(found.id).update(found.id, change))
             except BaseException:
                 await self._registry.resize({known.cid: known.share}, refuse=False)
                 # An engine that did not answer may have done it all the same.
-                self._mirror.refresh(found.id)
+                self._engines.refresh(found.id)
                 raise
         finally:
             self._registry.resizing.discard(known.cid)
@@ -83,7 +82,8 @@ class Changing:
         await self._registry.rename(found.cid, name)
         ours = HOME in found.engine.labels
         try:
-            await self._driver.rename(found.id, engine_name(found.owner, name) if ours else name)
+            new = engine_name(found.owner, name) if ours else name
+            await self._engines.driver(found.id).rename(found.id, new)
         except BaseException:
             await self._registry.rename(found.cid, found.name)
             raise

@@ -17,11 +17,12 @@ from .access import Access
 from .defaults import ContainerDefaults
 from .replies import Changes, Logs, Unpacked
 from .schemas import ExecQuery, LogsQuery, PathQuery
+from .sessions import Sessions
 from .terminal import serve_terminal
 from .views import Container
 
 if TYPE_CHECKING:
-    from .docker_driver import DockerDriver
+    from .engines import Engines
 
 CHANGES = 10_000
 """Files that are listed at most."""
@@ -35,10 +36,11 @@ SHELL = ["/bin/sh", "-c", "[ -x /bin/bash ] && exec /bin/bash; exec /bin/sh"]
 class ContainerContents:
     """The inside of containers."""
 
-    def __init__(self, access: Access, driver: DockerDriver, defaults: ContainerDefaults) -> None:
+    def __init__(self, access: Access, engines: Engines, defaults: ContainerDefaults) -> None:
         self._access = access
-        self._driver = driver
+        self._engines = engines
         self._defaults = defaults
+        self.sessions = Sessions()
 
     # -- logs ------------------------------------------------------------------------------------
 
@@ -55,7 +57,7 @@ class ContainerContents:
         found = await self._access.find(caller, ref)
         if query.follow:
             return Stream(self._followed(caller, found, query))
-        text = await self._driver.logs(
+        text = await self._engines.driver(found.id).logs(
             found.id,
             tail=query.tail,
             since=query.since,
@@ -77,7 +79,7 @@ class ContainerContents:
         """Text as it comes; a letter whose bytes come in two pieces stays whole."""
         decoders: dict[str, codecs.IncrementalDecoder] = {}
         new = codecs.getincrementaldecoder("utf-8")
-        source = self._driver.follow_logs(
+        source = self._engines.driver(found.id).follow_logs(
             found.id,
             tail=query.tail,
             since=query.since,
@@ -125,7 +127,7 @@ class ContainerContents:
                 found.name,
                 f"{found.name} is {found.engine.status}. Start it, then open a terminal.",
             )
-        session = await self._driver.exec(
+        session = await self._engines.driver(found.id).exec(
             found.id,
             _words(query.cmd),
             tty=query.tty,
@@ -134,7 +136,8 @@ class ContainerContents:
             user=caller.id,
         )
         try:
-            await serve_terminal(channel, session)
+            with self.sessions.open(found.id):
+                await serve_terminal(channel, session)
         finally:
             await session.close()
 
@@ -149,9 +152,10 @@ class ContainerContents:
             No container of the caller's goes by `ref`.
         """
         found = await self._access.find(caller, ref)
-        changed = await self._driver.changes(found.id, CHANGES)
+        changed = await self._engines.driver(found.id).changes(found.id, CHANGES)
         return {
             "total": changed.total,
+            "size": sum(item.size or 0 for item in changed.items),
             "truncated": changed.total > len(changed.items),
             "items": [views.file_change(item) for item in changed.items],
         }
@@ -168,7 +172,7 @@ class ContainerContents:
         """
         found = await self._access.find(caller, ref)
         await self._access.refuse_as_root(found)
-        pieces = self._driver.get_archive(found.id, query.path, user=caller.id)
+        pieces = self._engines.driver(found.id).get_archive(found.id, query.path, user=caller.id)
         try:
             # Now, so that a path that is not there is an error and not an empty file.
             first = await anext(pieces)
@@ -209,7 +213,9 @@ class ContainerContents:
         found = await self._access.find(caller, ref)
         await self._access.refuse_as_root(found)
         try:
-            await self._driver.put_archive(found.id, query.path, _pieces(body), user=caller.id)
+            await self._engines.driver(found.id).put_archive(
+                found.id, query.path, _pieces(body), user=caller.id
+            )
         except NotFound as error:
             raise NotFound("path", query.path, _reason(error, query.path)) from None
         return {"id": found.id, "path": query.path, "size": body.size}

@@ -48,6 +48,37 @@ class ContainerDefaults(Configurable):
         "127.0.0.1", help="The host's address that published ports are bound to."
     ).tag(config=True)
 
+    registry = Unicode(
+        "",
+        help="Registry, with a path where it has one, that images are pushed to so that other "
+        "devices can run them: registry.lab:5000/desk. Empty: committed images run only where "
+        "they were made.",
+    ).tag(config=True)
+
+    probe_image = Unicode(
+        "debian:bookworm-slim",
+        help="Image of the container that looks which GPUs another device has; it needs glibc.",
+    ).tag(config=True)
+
+    node_certificates = Unicode(
+        "",
+        help="Folder with ca.pem, cert.pem and key.pem for the engines of a swarm's nodes, whose "
+        "addresses (tcp://host:2376) are their labels jupyter_ext.engine. Empty: such a label is "
+        "not followed, and each node's address is given by hand.",
+    ).tag(config=True)
+
+    overlay = Bool(
+        True,
+        help="Have containers of one network reach each other on all nodes of a Docker Swarm, "
+        "through an overlay network that is made for them.",
+    ).tag(config=True)
+
+    overlay_encrypted = Bool(
+        False,
+        help="Encrypt what goes from node to node in these networks (IPsec between the engines); "
+        "it costs throughput. Counts for networks that are made from then on.",
+    ).tag(config=True)
+
     lowest_port = Int(
         1024, min=1, max=65535, help="The lowest port of the host that may be published."
     ).tag(config=True)
@@ -88,6 +119,22 @@ class ContainerDefaults(Configurable):
         "nginx:latest is written; empty allows all. A function gets the account and the name.",
     ).tag(config=True)
 
+    notebook_base = Unicode(
+        "debian:bookworm-slim",
+        help="What the notebook image is built on, unless the request says it: an image of "
+        "Debian's family.",
+    ).tag(config=True)
+
+    notebook_cuda_base = Unicode(
+        "nvidia/cuda:12.8.1-cudnn-runtime-ubuntu24.04",
+        help="What the notebook image is built on where CUDA is asked for.",
+    ).tag(config=True)
+
+    notebook_build_arguments = Dict(
+        help="Build arguments of the notebook image, which the engine keeps in its history: "
+        "{'HTTPS_PROXY': 'http://proxy:3128', 'PIP_INDEX_URL': 'https://mirror/simple'}.",
+    ).tag(config=True)
+
     pulls_at_once = Int(
         3,
         min=0,
@@ -97,6 +144,12 @@ class ContainerDefaults(Configurable):
 
     stop_timeout = Int(
         10, min=0, help="Seconds that a container has to end by itself when it is deleted."
+    ).tag(config=True)
+
+    gpu_shm_size = Int(
+        1 << 30,
+        min=1 << 16,
+        help="Bytes of /dev/shm in a container with GPUs, through which loaders of data pass it.",
     ).tag(config=True)
 
     archive_limit = Int(

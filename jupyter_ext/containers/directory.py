@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ..accounts.schemas import Account
-from ..errors import Conflict, NotFound, Unavailable
+from ..errors import Conflict, NotFound
 from ..store import utcnow
 from .engine_types import EngineContainer
 from .known import Known
 from .people import People
 from .registry import Registry
-from .replies import Step
+from .replies import IdleItem, Step
 from .views import Container, moment
 
 if TYPE_CHECKING:
+    from .engines import Engines
     from .image_keeper import ImageKeeper
-    from .mirror import Mirror
 
 SHORTEST_ID = 6
 
@@ -26,16 +27,18 @@ class Directory:
     """The engine's side of containers (the mirror) and ours (the registry) put together."""
 
     def __init__(
-        self, registry: Registry, mirror: Mirror, people: People, images: ImageKeeper
+        self, registry: Registry, engines: Engines, people: People, images: ImageKeeper
     ) -> None:
         self._registry = registry
-        self._mirror = mirror
+        self._engines = engines
         self._people = people
         self._images = images
         self._order: dict[str, None] = {}
         self._sorted = False
         self.timelines: dict[str, list[Step]] = {}
         """What happened when a container was made here, by its id."""
+        self.idle: dict[int, IdleItem] = {}
+        """What the rules of time say of containers, by number."""
 
     def unsorted(self) -> None:
         """Sort again before the next list: containers came or went."""
@@ -55,16 +58,21 @@ class Directory:
 
     def seen(self, caller: Account, status: str | None = None) -> list[str]:
         """Ids of the caller's containers (an administrator's: of all), newest first."""
-        containers, known = self._mirror.containers, self._registry.by_engine
+        known = self._registry.by_engine
         ids: Iterable[str] = self._newest_first()
         if not caller.is_admin:
             ids = [key for key in ids if known[key].owner == caller.id]
         if status is not None:
-            ids = [key for key in ids if containers[key].status == status]
+            ids = [key for key in ids if self._status(key) == status]
         return list(ids)
 
+    def _status(self, engine_id: str) -> str:
+        if self._engines.of(engine_id).lost:
+            return "lost"
+        return self._engines.containers[engine_id].status
+
     def _newest_first(self) -> Iterable[str]:
-        containers, known = self._mirror.containers, self._registry.by_engine
+        containers, known = self._engines.containers, self._registry.by_engine
         if not self._sorted:
             self._order = dict.fromkeys(
                 sorted(
@@ -79,7 +87,10 @@ class Directory:
     def view(self, engine_id: str, engine: EngineContainer | None = None) -> Container:
         """A container that is known and mirrored, as managers hand it out."""
         known = self._registry.by_engine[engine_id]
-        engine = engine or self._mirror.containers[engine_id]
+        engine = engine or self._engines.containers[engine_id]
+        host = self._engines.of(engine_id)
+        if host.lost:
+            engine = replace(engine, status="lost")
         return Container(
             known.cid,
             known.name,
@@ -87,8 +98,10 @@ class Directory:
             known.device,
             engine,
             self._images.iid(engine.image_id),
-            self._mirror.stale_since,
+            host.mirror.stale_since,
             tuple(self.timelines.get(engine_id, ())),
+            known.gpus,
+            self.idle.get(known.cid),
         )
 
     def find(self, caller: Account, ref: str) -> Container:
@@ -117,7 +130,7 @@ class Directory:
         return self._registry.by_engine[engine_id]
 
     def _matches(self, caller: Account, ref: str) -> Iterator[str]:
-        known, containers = self._registry.by_engine, self._mirror.containers
+        known, containers = self._registry.by_engine, self._engines.containers
         if ref.isascii() and ref.isdecimal() and len(ref) < 16:
             record = self._registry.by_cid.get(int(ref))
             if record is not None and self._reaches(caller, record):
@@ -142,7 +155,7 @@ class Directory:
 
     def _reaches(self, caller: Account, record: Known) -> bool:
         """Whether the caller may know of a container that is there."""
-        if record.engine_id not in self._mirror.containers:
+        if record.engine_id not in self._engines.containers:
             return False
         return caller.is_admin or record.owner == caller.id
 
@@ -154,14 +167,3 @@ class Directory:
             for key in engine_ids
             if key in known and self._reaches(caller, known[key])
         ]
-
-    def need_reached(self) -> None:
-        """Refuse while nobody knows what the engine has.
-
-        Raises
-        ------
-        Unavailable
-            The engine was never reached.
-        """
-        if not self._mirror.reached:
-            raise Unavailable("Docker was not reached yet.", "Is it running?")

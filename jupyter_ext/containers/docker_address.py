@@ -28,11 +28,15 @@ class EngineAddress:
         Folder with ``ca.pem``, ``cert.pem`` and ``key.pem``; None for a connection without TLS.
     verify
         Whether the engine's own certificate is checked.
+    host_key
+        Of an ssh server, its public key as ``known_hosts`` has it (``ssh-ed25519 AAAA…``); where
+        it is empty the files of ssh count.
     """
 
     url: str
     certificates: Path | None = None
     verify: bool = True
+    host_key: str = ""
 
     @property
     def kind(self) -> str:

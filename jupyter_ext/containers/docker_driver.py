@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
 
 from traitlets import Float, Integer, Unicode
 from traitlets.config import LoggingConfigurable
 
 from . import (
     docker_archive,
+    docker_build,
     docker_files,
     docker_images,
     docker_logs,
     docker_networks,
+    docker_remake,
     docker_run,
+    docker_swarm,
 )
-from .docker_address import find_address
+from .docker_address import EngineAddress, find_address
 from .docker_exec import DockerExec, start_exec
 from .docker_link import EngineLink
 from .docker_parse import inspected_container, listed_container, read_event, read_info
@@ -33,7 +37,8 @@ from .engine_types import (
     Sample,
     Stream,
 )
-from .image_types import EngineImage, PullProgress, RegistryLogin
+from .image_types import BuildProgress, EngineImage, PullProgress, RegistryLogin
+from .swarm_types import Membership, SwarmNode, SwarmTask
 
 if TYPE_CHECKING:
     from .docker_client import EngineClient
@@ -46,6 +51,7 @@ WATCHED = {
     ],
     "image": ["pull", "tag", "untag", "delete", "import", "load"],
     "network": ["connect", "disconnect"],
+    "node": ["create", "update", "remove"],
 }
 
 
@@ -73,6 +79,9 @@ class DockerDriver(LoggingConfigurable):
         help="Seconds that a call which changes something may take while the engine is alive; "
         "one that hangs is noticed in patience + ping_deadline seconds.",
     ).tag(config=True)
+    commit_deadline = Float(
+        3600.0, help="Seconds that saving a container as an image may take."
+    ).tag(config=True)
     patience = Float(
         1.5, help="Seconds after which a slow call makes the driver ask for a sign of life."
     ).tag(config=True)
@@ -84,6 +93,12 @@ class DockerDriver(LoggingConfigurable):
     ).tag(config=True)
 
     _link: EngineLink | None = None
+    _target: EngineAddress | None = None
+
+    def at(self, target: EngineAddress) -> Self:
+        """Drive the engine of another device, whatever `address` says."""
+        self._target = target
+        return self
 
     @property
     def link(self) -> EngineLink:
@@ -96,7 +111,7 @@ class DockerDriver(LoggingConfigurable):
         """
         if self._link is None:
             self._link = EngineLink(
-                find_address(self.address),
+                self._target or find_address(self.address),
                 actors=self.workers,
                 readers=self.readers,
                 deadline=self.deadline,
@@ -166,6 +181,14 @@ class DockerDriver(LoggingConfigurable):
         """Make a container and start it; nothing stays behind where it can't be started."""
         return await docker_run.run(self.link, spec, self.action_deadline)
 
+    async def remake(
+        self, container: str, image: str, gpus: Sequence[str], shm_size: int | None
+    ) -> EngineContainer:
+        """Make and start a container like a stopped one, with other GPUs; that one stays aside."""
+        return await docker_remake.remake(
+            self.link, container, image, gpus, shm_size, self.action_deadline
+        )
+
     async def start(self, container: str) -> bool:
         """Start a container; False where it runs already."""
         return await self._act("start", container)
@@ -220,6 +243,24 @@ class DockerDriver(LoggingConfigurable):
     async def ensure_network(self, name: str) -> None:
         """Make a bridge network of this name where there is none."""
         await docker_networks.ensure(self.link, name)
+
+    # -- the swarm that it manages
+
+    async def membership(self) -> Membership:
+        """Ask for its place in a swarm."""
+        return await docker_swarm.membership(self.link)
+
+    async def nodes(self) -> list[SwarmNode]:
+        """List the nodes of its swarm; raises `Unavailable` where it manages none."""
+        return await docker_swarm.nodes(self.link)
+
+    async def tasks(self) -> list[SwarmTask]:
+        """List the tasks of its swarm that have not ended."""
+        return await docker_swarm.tasks(self.link)
+
+    async def ensure_overlay(self, name: str, *, encrypted: bool = False) -> None:
+        """Make a network of this name over all nodes where there is none."""
+        await docker_swarm.ensure_overlay(self.link, name, encrypted=encrypted)
 
     # -- what is in them
 
@@ -314,6 +355,20 @@ class DockerDriver(LoggingConfigurable):
     async def inspect_image(self, ref: str) -> EngineImage:
         """Read all of one image."""
         return await docker_images.inspect(self.link, ref)
+
+    async def commit(
+        self, container: str, repository: str, tag: str, labels: Mapping[str, str] | None = None
+    ) -> str:
+        """Save a container's files as an image, without its secrets; return the image's id."""
+        return await docker_images.commit(
+            self.link, container, repository, tag, labels or {}, self.commit_deadline
+        )
+
+    def build(
+        self, recipe: Path, arguments: Mapping[str, str], *, fresh: bool = False
+    ) -> AsyncGenerator[BuildProgress, None]:
+        """Build an image of a folder with a Dockerfile. The engine goes on only while it's read."""
+        return docker_build.build(self.link, recipe, arguments, fresh=fresh)
 
     async def tag(self, image: str, repository: str, tag: str) -> None:
         """Give an image another name."""

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import base64
+import io
 import json
 import re
 import time
-from collections.abc import AsyncIterator
-from typing import Any
+from collections.abc import AsyncIterator, Collection, Mapping
+from typing import TYPE_CHECKING, Any
 
 from ..errors import Forbidden, NotFound, PlatformError, Unavailable
 from .docker_link import EngineLink
 from .docker_logs import require_end
 from .docker_parse import inspected_image, listed_image
 from .image_types import EngineImage, LayerProgress, PullProgress, RegistryLogin
+from .marks import SAVED
+
+if TYPE_CHECKING:
+    from .docker_client import EngineClient
 
 #: Seconds between two reports of a pull's progress.
 REPORT_EVERY = 0.1
@@ -44,6 +49,67 @@ async def tag(link: EngineLink, image: str, repository: str, tag: str) -> None:
         ("image", image),
         link.deadline,
     )
+
+
+async def commit(
+    link: EngineLink,
+    container: str,
+    repository: str,
+    tag: str,
+    labels: Mapping[str, str],
+    deadline: float,
+) -> str:
+    """Save a container's files as an image, and return the image's id.
+
+    What its environment holds beyond its image's own may be secret, so that it becomes empty: the
+    engine's merge can't take a variable away. A running container stands still meanwhile.
+    """
+
+    def save(client: EngineClient) -> str:
+        found = client.inspect_container(container)
+        own = _environment_of(client, found["Image"])
+        given = [text for text in found["Config"]["Env"] or () if text not in own]
+        conf = {
+            "Env": [f"{text.partition('=')[0]}=" for text in given],
+            "Labels": {**(found["Config"]["Labels"] or {}), **labels},
+        }
+        image = str(client.commit(container, pause=True, conf=conf)["Id"])
+        try:
+            image = _forgetting(client, image, given)
+            client.tag(image, repository, tag)
+        except BaseException:
+            client.remove_image(image)
+            raise
+        return image
+
+    return await link.wait(save, ("container", container), deadline)
+
+
+def _forgetting(client: EngineClient, image: str, secrets: Collection[str]) -> str:
+    """Return an image of the same layers that says nothing of the container it was made of.
+
+    Engines before 25 keep the container's whole configuration in the image (``ContainerConfig``),
+    which goes to registries with it; that of an image that a build makes is the build's.
+    """
+    kept = client.inspect_image(image).get("ContainerConfig") or {}
+    if not any(text in secrets for text in kept.get("Env") or ()):
+        return image
+    recipe = io.BytesIO(f"FROM {image}\nLABEL {SAVED}=true\n".encode())
+    for line in client.build(fileobj=recipe, rm=True, forcerm=True, decode=True):
+        if "error" in line:
+            raise RuntimeError(f"The saved image can't be cleaned of its secrets: {line['error']}")
+        image = (line.get("aux") or {}).get("ID", image)
+    return image
+
+
+def _environment_of(client: EngineClient, image: str) -> set[str]:
+    """An image's own environment; empty where it is gone, so that all is taken as given."""
+    from docker.errors import ImageNotFound
+
+    try:
+        return set(client.inspect_image(image)["Config"]["Env"] or ())
+    except ImageNotFound:
+        return set()
 
 
 async def remove(link: EngineLink, ref: str, *, force: bool, deadline: float) -> None:

@@ -124,6 +124,18 @@ def _cores(host: Json) -> float | None:
     return None
 
 
+def _gpus(host: Json) -> tuple[str, ...]:
+    """Ids of GPUs; a request for some without saying which may get any."""
+    requests = [
+        request
+        for request in host.get("DeviceRequests") or ()
+        if any("gpu" in words for words in request.get("Capabilities") or ())
+    ]
+    if any(not request.get("DeviceIDs") for request in requests):
+        return ("all",)
+    return tuple(uuid for request in requests for uuid in request["DeviceIDs"])
+
+
 def _detail(item: Json) -> ContainerDetail:
     config, host = item.get("Config") or {}, item.get("HostConfig") or {}
     state = item.get("State") or {}
@@ -152,6 +164,7 @@ def _detail(item: Json) -> ContainerDetail:
         memory=host.get("Memory") or None,
         pids_limit=pids if pids > 0 else None,
         shm_size=host.get("ShmSize") or None,
+        gpus=_gpus(host),
         network_mode=host.get("NetworkMode") or "",
         log_driver=(host.get("LogConfig") or {}).get("Type") or "",
         cgroup_parent=host.get("CgroupParent") or "",
@@ -256,4 +269,5 @@ def read_info(item: Json, api_version: str) -> EngineInfo:
         rootless=any("rootless" in option for option in options),
         user_namespaces=any("userns" in option for option in options),
         warnings=tuple(item.get("Warnings") or ()),
+        node=(item.get("Swarm") or {}).get("NodeID") or "",
     )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
+import hashlib
 import logging
 import select
 import socket
@@ -24,10 +26,11 @@ class SshDialer:
     """As many channels as are asked for, on as few ssh connections as the server allows.
 
     Known hosts, keys, agents and ``~/.ssh/config`` are used as ssh does; unknown hosts are refused.
+    Where the address names the host's key, that one counts and no file.
     """
 
     def __init__(self, address: EngineAddress) -> None:
-        self._url = address.url
+        self._address = address
         self._clients: list[Any] = []
         self._lock = threading.Lock()
         self._closed = False
@@ -57,7 +60,7 @@ class SshDialer:
             self._drop_dead()
             try:
                 if not self._clients and not self._closed:
-                    self._clients.append(_log_in(self._url, LOGIN_DEADLINE))
+                    self._clients.append(_log_in(self._address, LOGIN_DEADLINE))
             except _library().SSHException as error:
                 raise ConnectionError(f"ssh: {error}") from error
 
@@ -77,7 +80,7 @@ class SshDialer:
                     return client.get_transport().open_session(timeout=timeout)
             if self._closed:
                 raise ConnectionAbortedError("the engine is being left")
-            self._clients.append(_log_in(self._url, timeout))
+            self._clients.append(_log_in(self._address, timeout))
             return self._clients[-1].get_transport().open_session(timeout=timeout)
         except problem as error:
             raise ConnectionError(f"ssh: {error}") from error
@@ -101,30 +104,93 @@ def _library() -> Any:
     return paramiko
 
 
-def _log_in(url: str, timeout: float) -> Any:
+def offered_key(url: str, timeout: float = LOGIN_DEADLINE) -> tuple[str, str]:
+    """Ask an ssh server for its public key, without logging in.
+
+    Returns
+    -------
+    tuple of str
+        The key as ``known_hosts`` has it, and its fingerprint (``SHA256:…``, RFC 4648 without
+        padding, as ``ssh-keygen -l`` prints it).
+
+    Raises
+    ------
+    ConnectionError
+        Nobody answers there, or no ssh server.
+    """
+    paramiko = _library()
+    logging.getLogger("paramiko").setLevel(logging.CRITICAL)
+    host, port, known = _target(url)
+    proxy = known.get("proxycommand")
+    try:
+        way = (
+            paramiko.ProxyCommand(proxy)
+            if proxy
+            else socket.create_connection((host, port), timeout)
+        )
+        transport = paramiko.Transport(way)
+    except OSError as error:
+        raise ConnectionError(str(error)) from error
+    try:
+        transport.start_client(timeout=timeout)
+        key = transport.get_remote_server_key()
+    except paramiko.SSHException as error:
+        raise ConnectionError(f"ssh: {error}") from error
+    finally:
+        transport.close()
+    return f"{key.get_name()} {key.get_base64()}", _fingerprint(key)
+
+
+def _fingerprint(key: Any) -> str:
+    digest = base64.b64encode(hashlib.sha256(key.asbytes()).digest()).decode().rstrip("=")
+    return f"SHA256:{digest}"
+
+
+def _target(url: str) -> tuple[str, int, dict[str, Any]]:
+    """Return where ssh connects to, and what its configuration says of that host."""
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    config = _library().SSHConfig()
+    with contextlib.suppress(OSError):
+        config = _library().SSHConfig.from_path(str(Path.home() / ".ssh" / "config"))
+    known = config.lookup(host)
+    return known.get("hostname", host), parts.port or int(known.get("port", 22)), dict(known)
+
+
+def _log_in(address: EngineAddress, timeout: float) -> Any:
     paramiko = _library()
     # What goes wrong is raised; it would be logged as well.
     logging.getLogger("paramiko").setLevel(logging.CRITICAL)
-    parts = urlsplit(url)
-    host = parts.hostname or ""
-    config = paramiko.SSHConfig()
-    with contextlib.suppress(OSError):
-        config = paramiko.SSHConfig.from_path(str(Path.home() / ".ssh" / "config"))
-    known = config.lookup(host)
+    host, port, known = _target(address.url)
     client = paramiko.SSHClient()
-    client.load_system_host_keys()
+    if address.host_key:
+        kind, _, text = address.host_key.partition(" ")
+        key = paramiko.PKey.from_type_string(kind, base64.b64decode(text))
+        client.get_host_keys().add(host if port == 22 else f"[{host}]:{port}", kind, key)
+    else:
+        client.load_system_host_keys()
     client.set_missing_host_key_policy(paramiko.RejectPolicy())
     proxy = known.get("proxycommand")
-    client.connect(
-        known.get("hostname", host),
-        port=parts.port or int(known.get("port", 22)),
-        username=parts.username or known.get("user"),
-        key_filename=known.get("identityfile"),
-        sock=paramiko.ProxyCommand(proxy) if proxy else None,
-        timeout=timeout,
-        banner_timeout=timeout * 2,
-        auth_timeout=timeout * 2,
-    )
+    try:
+        client.connect(
+            host,
+            port=port,
+            username=urlsplit(address.url).username or known.get("user"),
+            key_filename=known.get("identityfile"),
+            sock=paramiko.ProxyCommand(proxy) if proxy else None,
+            timeout=timeout,
+            banner_timeout=timeout * 2,
+            auth_timeout=timeout * 2,
+        )
+    except paramiko.BadHostKeyException as error:
+        client.close()
+        raise paramiko.SSHException(
+            f"{host} shows another key, {_fingerprint(error.key)}, than the one that it is known "
+            "by. It is another host, or somebody is between; nothing was sent to it"
+        ) from error
+    except BaseException:
+        client.close()
+        raise
     transport = client.get_transport()
     if transport is not None:
         # A machine that is gone is noticed though nothing is sent to it.

@@ -67,6 +67,8 @@ class ContainerDetail:
         Bytes that it may use, None without a limit.
     published
         The ports as they were asked for, also while it is stopped.
+    gpus
+        Ids of the NVIDIA GPUs that it was made with; ``all`` is any number of them.
     """
 
     command: tuple[str, ...] = ()
@@ -91,6 +93,7 @@ class ContainerDetail:
     memory: int | None = None
     pids_limit: int | None = None
     shm_size: int | None = None
+    gpus: tuple[str, ...] = ()
     network_mode: str = ""
     log_driver: str = ""
     cgroup_parent: str = ""
@@ -203,7 +206,7 @@ class EngineEvent:
     Parameters
     ----------
     kind
-        ``container``, ``image``, ``network``, ``volume``, ``daemon``.
+        ``container``, ``image``, ``network``, ``volume``, ``node``, ``daemon``.
     action
         The engine's word without its argument: ``start``, ``die``, ``health_status``.
     id
@@ -260,7 +263,13 @@ class FileChanges:
 
 @dataclass(frozen=True, slots=True)
 class EngineInfo:
-    """What an engine says of itself."""
+    """What an engine says of itself.
+
+    Parameters
+    ----------
+    node
+        Its id in the swarm that it is in; empty where it is in none.
+    """
 
     id: str
     name: str
@@ -280,6 +289,7 @@ class EngineInfo:
     rootless: bool
     user_namespaces: bool
     warnings: tuple[str, ...] = ()
+    node: str = ""
 
 
 class ExecSession(Protocol):

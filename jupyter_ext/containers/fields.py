@@ -9,10 +9,14 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
+from .connection import PASSWORD_VARIABLE
 from .references import container_name_problem, looks_like_id, parse_reference
 
 MEGABYTE = 1 << 20
 PORTS = 256
+MOST_GPUS = 64
+"""Of one container."""
+LARGEST_NUMBER = (1 << 31) - 1
 VARIABLES = 1000
 ARGUMENTS = 1000
 LONGEST_VALUE = 128 * 1024
@@ -21,10 +25,8 @@ LONGEST_VALUE = 128 * 1024
 LONGEST_LINE = 8 * 1024
 """Characters of a command that is one text: splitting takes time by their square, on the loop."""
 
-RESERVED_VARIABLES = frozenset({"NVIDIA_VISIBLE_DEVICES"})
-"""What decides over hardware is set by the server alone."""
-
-NO_GPUS = "GPUs are not available on this server"
+RESERVED_VARIABLES = frozenset({"NVIDIA_VISIBLE_DEVICES", PASSWORD_VARIABLE})
+"""What decides over hardware, and who gets in, is set by the server alone."""
 
 _PORT = re.compile(r"([0-9]{1,5})(?:/(tcp|udp|sctp))?")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
@@ -120,9 +122,14 @@ def _environment(value: dict[str, str]) -> dict[str, str]:
     return value
 
 
-def _no_gpus(value: Any) -> None:
-    if value not in (None, 0, []):
-        raise ValueError(NO_GPUS)
+def _gpus(value: int | list[int] | str | None) -> int | list[int] | str | None:
+    """Refuse numbers that no GPU has; 0 and an empty list are none."""
+    numbers = value if isinstance(value, list) else [value] if isinstance(value, int) else []
+    if len(numbers) > 1 and 0 in numbers:
+        raise ValueError("must be the numbers of GPUs, which begin with 1, or auto")
+    if len(set(numbers)) < len(numbers):
+        raise ValueError("names a GPU twice")
+    return value or None if value != [0] else None
 
 
 # Bounds come first, so that what is too long is not looked at and the document shows them.
@@ -169,11 +176,30 @@ Command = Annotated[
     Field(max_length=ARGUMENTS, description="Words, or one line as a shell splits it"),
     AfterValidator(_command),
 ]
+Gid = Annotated[int, Field(strict=True, ge=0, le=LARGEST_NUMBER)]
 Gpus = Annotated[
-    int | list[int] | Literal["auto"] | None,
-    Field(description="None: GPUs are not available yet"),
-    AfterValidator(_no_gpus),
+    Gid | Annotated[list[Gid], Field(max_length=MOST_GPUS)] | Literal["auto"] | None,
+    Field(
+        description="The number of a GPU, or several, or auto for any that is free; 0 is none",
+        examples=["auto"],
+    ),
+    AfterValidator(_gpus),
 ]
 GpuCount = Annotated[
-    int | None, Field(description="None: GPUs are not available yet"), AfterValidator(_no_gpus)
+    int | None,
+    Field(
+        strict=True, ge=0, le=MOST_GPUS, description="How many GPUs, whichever are free; 0 is none"
+    ),
+]
+GpuModel = Annotated[
+    str | None, Field(max_length=128, description="A part of the model's name", examples=["A100"])
+]
+GpuMemory = Annotated[
+    int | None,
+    Field(
+        ge=0,
+        le=LARGEST_NUMBER,
+        description="MB that each GPU has at least, or 8 % less, as cards are sold",
+        examples=[24_000],
+    ),
 ]

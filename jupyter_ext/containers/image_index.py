@@ -8,29 +8,46 @@ from ..accounts.schemas import Account
 from ..errors import InvalidRequest, NotFound
 from .image_registry import ImageRegistry
 from .image_types import EngineImage
+from .marks import REFITTED
 from .people import People
 from .references import ImageReference, looks_like_id, parse_reference
 from .views import Image
 
 
 class ImageIndex:
-    """The engine's side of images (the last list) and ours (the registry) put together."""
+    """The engines' side of images (the last lists) and ours (the registry) put together."""
 
     def __init__(self, registry: ImageRegistry, people: People) -> None:
         self._registry = registry
         self._people = people
         self.images: dict[str, EngineImage] = {}
         self._names: dict[str, str] = {}
+        self._lists: Mapping[int, Mapping[str, EngineImage]] = {}
+        self.shared = False
+        """Whether devices get one another's images through a registry of their own."""
         self.filled = False
         """Whether the engine has listed its images."""
 
-    def fill(self, images: Mapping[str, EngineImage]) -> None:
-        """Take a list of the engine's in; all of them have records by now."""
+    def fill(
+        self,
+        images: Mapping[str, EngineImage],
+        lists: Mapping[int, Mapping[str, EngineImage]],
+    ) -> None:
+        """Take the engines' lists in, together and by device; all images have records by now."""
         self.images = dict(images)
+        self._lists = {did: dict(found) for did, found in lists.items()}
+        # Where devices mean different images by a name, the first device's counts.
         self._names = {
-            name: image.id for image in images.values() for name in (*image.digests, *image.tags)
+            name: image.id
+            for did in sorted(lists, reverse=True)
+            for image in lists[did].values()
+            for name in (*image.digests, *image.tags)
         }
         self.filled = True
+
+    def devices(self, engine_id: str) -> list[int]:
+        """The devices that have an image."""
+        return [did for did, images in sorted(self._lists.items()) if engine_id in images]
 
     def visible(self, caller: Account, engine_id: str) -> bool:
         """Whether the caller may know of an image."""
@@ -41,12 +58,20 @@ class ImageIndex:
 
     def seen(self, caller: Account) -> list[EngineImage]:
         """Public images and the caller's own, newest first."""
-        seen = [image for image in self.images.values() if self.visible(caller, image.id)]
+        seen = [
+            image
+            for image in self.images.values()
+            if not image.labels.get(REFITTED) and self.visible(caller, image.id)
+        ]
         return sorted(seen, key=lambda image: image.created_at, reverse=True)
 
     def has(self, reference: ImageReference) -> bool:
         """Whether the engine has an image of this name, whosever it is."""
         return str(reference) in self._names
+
+    def named(self, reference: ImageReference) -> EngineImage | None:
+        """The image that the engine has by this name, whosever it is."""
+        return self.images.get(self._names.get(str(reference), ""))
 
     def find(self, caller: Account, name: str) -> EngineImage | None:
         """The image that a name, tag, digest, id or the beginning of one means to the caller.
@@ -96,6 +121,17 @@ class ImageIndex:
         if reference is not None and (found is None or str(reference) in self._names):
             return str(reference)
         return found.id if found is not None else name
+
+    def runs_on(self, image: EngineImage, did: int) -> bool:
+        """Whether a device has an image, or gets it from a registry."""
+        return self.shared or bool(image.digests) or did in self.devices(image.id)
+
+    def on_device(self, did: int, argument: str, image: EngineImage) -> str:
+        """What a device's engine is given for an image: not every one has it by every name."""
+        there = self._lists.get(did, {}).get(image.id)
+        if there is not None and argument in (*there.tags, *there.digests):
+            return argument
+        return image.id
 
     def view(self, image: EngineImage) -> Image:
         """An image as managers hand it out."""

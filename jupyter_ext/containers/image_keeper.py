@@ -1,26 +1,29 @@
-"""Keeps records and images of the engine in agreement, and tells what has changed."""
+"""Keeps records and images of the engines in agreement, and tells what has changed."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from ..errors import PlatformError
+from ..errors import NotFound, PlatformError
 from . import views
 from .image_index import ImageIndex
 from .image_registry import SIGNAL, ImageRegistry, KnownImage, Origin
 from .image_types import EngineImage
+from .marks import HOME, NOTEBOOK, OWNER
 from .people import People
-from .references import PRIVATE_NAMESPACE
+from .references import PRIVATE_NAMESPACE, ImageReference
 from .tasks import end_soon
 from .views import Image
 
 if TYPE_CHECKING:
     from ..events.bus import Bus
     from ..store import Store
-    from .docker_driver import DockerDriver
+    from .engines import Engine, Engines
 
 TOPIC = "images"
 
@@ -28,13 +31,14 @@ _log = logging.getLogger(__name__)
 
 
 class ImageKeeper:
-    """Images of the engine, mirrored in memory, with their owners."""
+    """Images of all engines, mirrored in memory, with their owners."""
 
-    def __init__(self, store: Store, bus: Bus, people: People, driver: DockerDriver) -> None:
+    def __init__(self, store: Store, bus: Bus, people: People, engines: Engines) -> None:
         self._store = store
         self._bus = bus
         self._people = people
-        self._driver = driver
+        self._engines = engines
+        self._lists: dict[int, dict[str, EngineImage]] = {}
         self.registry = ImageRegistry(store)
         self.index = ImageIndex(self.registry, people)
         self._refreshing = asyncio.Lock()
@@ -58,9 +62,15 @@ class ImageKeeper:
     # -- what others ask -------------------------------------------------------------------------
 
     async def need_filled(self) -> None:
-        """Wait for the first list; raises what the engine's absence raises."""
+        """Wait for the first list; raises what the engine's absence raises.
+
+        A device that was reached a moment ago is waited for, too: what it has is not missing.
+        """
         if not self.index.filled:
             await self.refresh()
+        elif any(each.mirror.fresh and each.did not in self._lists for each in self._engines):
+            with suppress(PlatformError):
+                await self.refresh()
 
     def iid(self, engine_id: str) -> int | None:
         """An image's number."""
@@ -92,6 +102,30 @@ class ImageKeeper:
         finally:
             self._pulled.pop(engine_id, None)
 
+    async def saved(self, engine_id: str, origin: Origin) -> Image:
+        """Take in an image that was made here, whatever the engine's event made of it meanwhile."""
+        await self.refresh()
+        await self.registry.own(engine_id, origin)
+        image = self.index.images.get(engine_id)
+        if image is None:
+            raise NotFound("image", engine_id[:19])
+        self._tell(self.index.view(image))
+        return self.index.view(image)
+
+    async def built(self, engine_id: str, name: ImageReference) -> Image:
+        """Take in the notebook image that was just built, under its name and its number."""
+        # In one go: an image that loses the name to this one must not get a number before it has.
+        async with self._refreshing:
+            driver = self._engines.local.driver
+            await driver.tag(engine_id, name.repository, name.tag or "latest")
+            await self.registry.put_notebook(engine_id)
+        await self.refresh()
+        image = self.index.images.get(engine_id)
+        if image is None:
+            raise NotFound("image", engine_id[:19])
+        self._tell(self.index.view(image))
+        return self.index.view(image)
+
     # -- the engine and the store ----------------------------------------------------------------
 
     def changed(self) -> None:
@@ -114,13 +148,19 @@ class ImageKeeper:
     async def refresh(self) -> None:
         """Make memory, store and engine agree, and tell what has changed."""
         async with self._refreshing:
-            listed = {image.id: image for image in await self._driver.list_images()}
+            await self._list()
+            listed = merged(self._lists)
             new = [image for image in listed.values() if image.id not in self.registry.by_engine]
-            await self.registry.adopt({image.id: self._origin(image) for image in new})
+            await self.registry.adopt({image.id: self._origin(image) for image in new}, self._home)
             # Only now, since an image without a record is nobody's to see.
             before = self.index.images
-            self.index.fill(listed)
-            gone = [key for key in self.registry.by_engine if key not in listed]
+            self.index.fill(listed, self._lists)
+            # What is only on a device that was not reached yet is not gone.
+            gone = [
+                key
+                for key, known in self.registry.by_engine.items()
+                if key not in listed and known.device in self._lists
+            ]
             removed = [self.registry.by_engine[key] for key in gone]
             await self.registry.release(gone)
         for known in removed:
@@ -129,12 +169,42 @@ class ImageKeeper:
             if before.get(image.id) != image:
                 self._tell(self.index.view(image))
 
+    async def _list(self) -> None:
+        """Ask every engine that answers; what the others said last stays."""
+        there = {engine.did for engine in self._engines}
+        self._lists = {did: found for did, found in self._lists.items() if did in there}
+        local = self._engines.local
+
+        async def ask(engine: Engine) -> None:
+            try:
+                found = await engine.driver.list_images()
+            except PlatformError:
+                # Its mirror calls again when it is back.
+                if engine is local:
+                    raise
+            else:
+                self._lists[engine.did] = {image.id: image for image in found}
+
+        others = [engine for engine in self._engines if engine is not local and engine.mirror.fresh]
+        await asyncio.gather(*(ask(engine) for engine in (local, *others)))
+
+    def _home(self, engine_id: str) -> int:
+        """Return the device that an image was first seen on."""
+        return next(did for did in sorted(self._lists) if engine_id in self._lists[did])
+
     def _origin(self, image: EngineImage) -> Origin:
         """Whose an image is that no record belongs to: one in a user's namespace is theirs."""
         for tag in image.tags:
             parts = tag.rpartition(":")[0].split("/")
             if PRIVATE_NAMESPACE in parts[:-2]:
                 return Origin(self._people.id(parts[-2]) or self._people.owner, public=False)
+        if image.labels.get(HOME) == self._store.id:
+            # Made of a container of ours a moment ago, and not named yet.
+            owner = self._people.id(image.labels.get(OWNER, ""))
+            return Origin(owner or self._people.owner, public=False)
+        if NOTEBOOK in image.labels and not image.tags:
+            # One that is being built, or was replaced and still has containers: nobody's to choose.
+            return Origin(self._people.owner, public=False)
         return Origin(puller=self._pulled.get(image.id))
 
     def _tell(self, image: Image) -> None:
@@ -163,3 +233,20 @@ class ImageKeeper:
             except PlatformError as error:
                 _log.warning("Images could not be read again: %s", error)
         self.changed()
+
+
+def merged(lists: Mapping[int, Mapping[str, EngineImage]]) -> dict[str, EngineImage]:
+    """Put the images of all devices together: of one that several have, with all its names."""
+    images: dict[str, EngineImage] = {}
+    for did in sorted(lists):
+        for key, image in lists[did].items():
+            before = images.get(key)
+            if before is None:
+                images[key] = image
+            elif (before.tags, before.digests) != (image.tags, image.digests):
+                images[key] = replace(
+                    before,
+                    tags=tuple(dict.fromkeys((*before.tags, *image.tags))),
+                    digests=tuple(dict.fromkeys((*before.digests, *image.digests))),
+                )
+    return images

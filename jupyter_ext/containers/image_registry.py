@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
 
 from sqlalchemy import delete, select, update
 from sqlalchemy.exc import IntegrityError
 
+from ..devices.records import LOCAL_DEVICE
 from ..store import Store, utcnow
-from .records import LOCAL_DEVICE, NOTEBOOK_IID, ImageRecord
+from .records import NOTEBOOK_IID, ImageRecord
 
 SIGNAL = "images"
 
@@ -23,6 +25,7 @@ class KnownImage:
     owner: str | None = None
     puller: str | None = None
     public: bool = True
+    device: int = LOCAL_DEVICE
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +53,7 @@ class ImageRegistry:
         if not any(row.iid == NOTEBOOK_IID for row in rows):
             await self._reserve()
         known = [
-            KnownImage(row.iid, row.engine_id, row.owner, row.puller, row.public)
+            KnownImage(row.iid, row.engine_id, row.owner, row.puller, row.public, row.device)
             for row in rows
             if row.engine_id
         ]
@@ -75,27 +78,37 @@ class ImageRegistry:
             # Another server of the store was faster.
             return
 
-    async def adopt(self, origins: Mapping[str, Origin]) -> list[KnownImage]:
-        """Give numbers to images, by their engine's id, that have none."""
+    async def adopt(
+        self, origins: Mapping[str, Origin], home: Callable[[str], int] = lambda _: LOCAL_DEVICE
+    ) -> list[KnownImage]:
+        """Give numbers to images, by their engine's id, that have none.
+
+        Parameters
+        ----------
+        home
+            Says which device has an image.
+        """
         new = {key: origin for key, origin in origins.items() if key not in self.by_engine}
         if not new:
             return []
         try:
-            adopted = await self._adopt(new)
+            adopted = await self._adopt(new, home)
         except IntegrityError:
             await self.load()
             new = {key: origin for key, origin in new.items() if key not in self.by_engine}
-            adopted = await self._adopt(new)
+            adopted = await self._adopt(new, home)
         for known in adopted:
             self._put(known)
         return adopted
 
-    async def _adopt(self, origins: Mapping[str, Origin]) -> list[KnownImage]:
+    async def _adopt(
+        self, origins: Mapping[str, Origin], home: Callable[[str], int]
+    ) -> list[KnownImage]:
         adopted = []
         async with self._store.write() as session:
             for engine_id, origin in origins.items():
                 record = ImageRecord(
-                    device=LOCAL_DEVICE,
+                    device=home(engine_id),
                     engine_id=engine_id,
                     owner=origin.owner,
                     puller=origin.puller,
@@ -105,11 +118,34 @@ class ImageRegistry:
                 session.add(record)
                 await session.flush()
                 adopted.append(
-                    KnownImage(record.iid, engine_id, origin.owner, origin.puller, origin.public)
+                    KnownImage(
+                        record.iid,
+                        engine_id,
+                        origin.owner,
+                        origin.puller,
+                        origin.public,
+                        record.device,
+                    )
                 )
             if not self._store.is_sqlite:
                 await self._store.signals.raise_(session, SIGNAL)
         return adopted
+
+    async def own(self, engine_id: str, origin: Origin) -> None:
+        """Write down whose an image is that was numbered before."""
+        known = self.by_engine[engine_id]
+        values: dict[str, Any] = {
+            "owner": origin.owner,
+            "puller": origin.puller,
+            "public": origin.public,
+        }
+        async with self._store.write() as session:
+            await session.execute(
+                update(ImageRecord).where(ImageRecord.iid == known.iid).values(**values)
+            )
+            if not self._store.is_sqlite:
+                await self._store.signals.raise_(session, SIGNAL)
+        self._put(replace(known, **values))
 
     async def credit(self, engine_id: str, puller: str) -> None:
         """Write down whose pull brought an image that was numbered before its pull ended."""
@@ -118,7 +154,28 @@ class ImageRegistry:
             await session.execute(
                 update(ImageRecord).where(ImageRecord.iid == known.iid).values(puller=puller)
             )
-        self._put(KnownImage(known.iid, engine_id, known.owner, puller, known.public))
+        self._put(replace(known, puller=puller))
+
+    async def put_notebook(self, engine_id: str) -> None:
+        """Put an image behind the number that is the notebook image's, whatever was there."""
+        table = ImageRecord
+        async with self._store.write() as session:
+            # The engine's event may have come first, and got it a number of its own.
+            await session.execute(
+                delete(table).where(table.engine_id == engine_id, table.iid != NOTEBOOK_IID)
+            )
+            await session.execute(
+                update(table)
+                .where(table.iid == NOTEBOOK_IID)
+                .values(engine_id=engine_id, owner=None, puller=None, public=True)
+            )
+            if not self._store.is_sqlite:
+                await self._store.signals.raise_(session, SIGNAL)
+        for known in (self.by_iid.get(NOTEBOOK_IID), self.by_engine.get(engine_id)):
+            if known is not None:
+                self.by_iid.pop(known.iid, None)
+                self.by_engine.pop(known.engine_id, None)
+        self._put(KnownImage(NOTEBOOK_IID, engine_id))
 
     async def give(self, account: str, to: str | None) -> None:
         """Make an account's images, and its right to delete what it pulled, somebody else's.
@@ -139,7 +196,7 @@ class ImageRegistry:
             if account in (known.owner, known.puller):
                 owner = to if known.owner == account else known.owner
                 puller = to if known.puller == account else known.puller
-                self._put(KnownImage(known.iid, known.engine_id, owner, puller, known.public))
+                self._put(replace(known, owner=owner, puller=puller))
 
     async def release(self, engine_ids: list[str]) -> None:
         """Forget images that are gone."""

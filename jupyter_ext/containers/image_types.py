@@ -57,6 +57,32 @@ class PullProgress:
 
 
 @dataclass(frozen=True, slots=True)
+class BuildProgress:
+    """How far a build has come.
+
+    Parameters
+    ----------
+    step, steps
+        Which instruction of how many; 0 before the first.
+    line
+        What it printed.
+    image
+        The id of the image, once it is there.
+    """
+
+    step: int
+    steps: int
+    instruction: str
+    line: str = ""
+    image: str = ""
+
+    @property
+    def fraction(self) -> float | None:
+        """0 to 1, None while nobody knows."""
+        return (self.step - 1) / self.steps if self.steps else None
+
+
+@dataclass(frozen=True, slots=True)
 class RegistryLogin:
     """A person's login at a registry, for one pull; never kept by the driver, never shown."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..accounts.schemas import Account
@@ -24,19 +24,16 @@ from .views import Image
 
 if TYPE_CHECKING:
     from ..operations.manager import Operations
-    from .docker_driver import DockerDriver
-    from .mirror import Mirror
+    from .engines import Engines
 
 PULL = "image.pull"
 
 
 class ImageManager:
-    """Images of the engine, mirrored in memory, with their owners.
+    """Images of all engines, mirrored in memory, with their owners.
 
     Parameters
     ----------
-    mirror
-        Of the containers, which knows whether the engine was reached.
     guard
         Asked about registries that users name. It can't pin what it resolved: the engine resolves
         the name by itself once more and follows where the registry sends it, to a server of tokens
@@ -48,15 +45,13 @@ class ImageManager:
         self,
         keeper: ImageKeeper,
         operations: Operations,
-        driver: DockerDriver,
-        mirror: Mirror,
+        engines: Engines,
         defaults: ContainerDefaults,
         guard: AddressGuard,
     ) -> None:
         self._keeper = keeper
         self._operations = operations
-        self._driver = driver
-        self._mirror = mirror
+        self._engines = engines
         self._defaults = defaults
         self._guard = guard
         self.registry = keeper.registry
@@ -83,8 +78,19 @@ class ImageManager:
             query.limit,
             query.offset,
             "images",
-            extra={"stale_since": views.moment(self._mirror.stale_since)},
+            extra={"stale_since": views.moment(self._engines.local.mirror.stale_since)},
         )
+
+    async def all(self, caller: Account) -> Sequence[Image]:
+        """Public images and the caller's own, newest first.
+
+        Raises
+        ------
+        Unavailable
+            The engine was never reached.
+        """
+        await self._keeper.need_filled()
+        return [self.index.view(image) for image in self.index.seen(caller)]
 
     async def snapshot(self, caller: Account, data: Mapping[str, Any]) -> dict[str, Any]:
         """All images of the caller, for a subscription."""
@@ -116,7 +122,7 @@ class ImageManager:
             raise missing(name)
         try:
             # Memory may be a moment behind the engine.
-            image = await self._driver.inspect_image(str(reference))
+            image = await self._engines.local.driver.inspect_image(str(reference))
         except NotFound:
             return None
         await self._keeper.refresh()
@@ -186,14 +192,15 @@ class ImageManager:
         await self.admit(caller, reference)
         present = set(self.index.images)
         await self._pulls.join(caller, reference, progress)
-        image = await self._driver.inspect_image(str(reference))
+        image = await self._engines.local.driver.inspect_image(str(reference))
         await self._keeper.came(image.id, caller.id if image.id not in present else None)
         if not self.index.visible(caller, image.id):
             raise missing(str(reference))
         return self.index.view(image)
 
     def _pull_from(self, reference: ImageReference) -> AsyncIterator[PullProgress]:
-        return self._driver.pull(reference.repository, reference.digest or reference.tag or "")
+        driver = self._engines.local.driver
+        return driver.pull(reference.repository, reference.digest or reference.tag or "")
 
     async def delete(self, caller: Account, ref: str, query: ImageDeleteQuery) -> Removed:
         """Delete an image, or take one of its several names away.
@@ -223,9 +230,34 @@ class ImageManager:
         several = named is None and len(image.tags) > 1
         if several:
             self._refuse_several(caller, image, known, force=query.force)
-        await self._driver.remove_image(named or image.id, force=several)
+        await self.remove(image, named, force=several)
         await self._keeper.refresh()
         return {"id": image.id}
+
+    async def remove(
+        self, image: EngineImage, name: str | None = None, *, force: bool = True
+    ) -> None:
+        """Remove an image, or only a name of it, from every device that has it.
+
+        Raises
+        ------
+        NotFound
+            None has it any more.
+        Unavailable
+            One of them does not answer.
+        """
+        gone: NotFound | None = missing(title(image))
+        for did in self.index.devices(image.id):
+            try:
+                await self._engines.on(did).driver.remove_image(name or image.id, force=force)
+            except NotFound as error:
+                # Not every device knows it by every name, and the list may be a moment old.
+                if gone is not None:
+                    gone = error
+            else:
+                gone = None
+        if gone is not None:
+            raise gone
 
     def _refuse_several(
         self, caller: Account, image: EngineImage, known: KnownImage | None, *, force: bool
@@ -250,7 +282,7 @@ class ImageManager:
             raise Conflict("image", title(image), f"{names}. Delete one of them by that name.")
 
     def _refuse_used(self, caller: Account, image: EngineImage) -> None:
-        users = [item for item in self._mirror.containers.values() if item.image_id == image.id]
+        users = [item for item in self._engines.containers.values() if item.image_id == image.id]
         if not users:
             return
         names = sorted(self.container_names(caller, [item.id for item in users]))

@@ -6,14 +6,22 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+from ..devices.records import LOCAL_DEVICE
 from ..errors import Conflict
-from .records import LOCAL_DEVICE
 from .shares import Share
 
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """A container's record, as it is kept in memory."""
+    """A container's record, as it is kept in memory.
+
+    Parameters
+    ----------
+    gpus
+        The GPUs that it was made with.
+    password
+        Encrypted.
+    """
 
     cid: int
     engine_id: str | None
@@ -24,6 +32,8 @@ class Known:
     server: str | None = None
     device: int = LOCAL_DEVICE
     share: Share = Share()
+    gpus: tuple[int, ...] = ()
+    password: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +54,7 @@ class Stray:
     ports: Mapping[str, int | None]
     cid: int | None = None
     share: Share = Share()
+    device: int = LOCAL_DEVICE
 
 
 def free_name(name: str, owner: str, names: Collection[tuple[str, str]]) -> str:

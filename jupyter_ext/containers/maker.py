@@ -12,10 +12,14 @@ from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from ..accounts.schemas import Account
+from ..devices.placement import Gpu, Wish
 from ..errors import Conflict, Forbidden, NotFound, PlatformError, Unavailable
 from ..store import utcnow
+from .connection import PASSWORD_VARIABLE
 from .defaults import ContainerDefaults
+from .docker_networks import overlay_name
 from .engine_types import ContainerSpec, EngineContainer, EnginePort
+from .image_types import EngineImage
 from .known import Known, port_taken
 from .looker import Looker
 from .marks import HOME, Mark
@@ -28,13 +32,16 @@ from .registry import Registry
 from .replies import Step
 from .schemas import NewContainer
 from .shares import limits_of
+from .tasks import end_soon
 from .views import moment
 
 if TYPE_CHECKING:
-    from .docker_driver import DockerDriver
-    from .mirror import Mirror
+    from .engines import Engine, Engines
 
 T = TypeVar("T")
+
+ABANDONED_SECONDS = 30.0
+"""After which the driver has removed what an engine made that had not answered in time."""
 
 _log = logging.getLogger(__name__)
 
@@ -49,6 +56,14 @@ class Draft:
         What the engine is asked for: a name with its tag or digest, or an id.
     before
         How the ways to its folders were just before the start.
+    password
+        That lets its owner in.
+    wanted
+        The image, where a device had it when it was asked for.
+    wish
+        The GPUs that it waits for, and the devices that will do.
+    placed
+        Whether its device is known, so that its ports are claimed there.
     """
 
     owner: Account
@@ -57,8 +72,13 @@ class Draft:
     ports: Ports
     grant: Grant
     image: str
+    gpus: tuple[Gpu, ...] = ()
     steps: list[Step] = field(default_factory=list)
     before: Witness | None = None
+    password: str | None = None
+    wanted: EngineImage | None = None
+    wish: Wish | None = None
+    placed: bool = True
 
     async def step(self, name: str, work: Awaitable[T]) -> T:
         """Do a part, and write down when it began and how long it took."""
@@ -82,21 +102,20 @@ class Maker:
     def __init__(
         self,
         registry: Registry,
-        driver: DockerDriver,
-        mirror: Mirror,
+        engines: Engines,
         people: People,
         defaults: ContainerDefaults,
         home: Callable[[], str],
         look: Looker,
     ) -> None:
         self._registry = registry
-        self._driver = driver
-        self._mirror = mirror
+        self._engines = engines
         self._people = people
         self._defaults = defaults
         self._home = home
         self._look = look
-        self._networks: dict[str, asyncio.Task[None]] = {}
+        self._networks: dict[tuple[int, str], asyncio.Task[None]] = {}
+        self._later: set[asyncio.Task[None]] = set()
         self.abandoned: set[int] = set()
         """Numbers of containers whose making nobody knows the end of; nobody adopts them."""
 
@@ -121,53 +140,85 @@ class Maker:
         except Unavailable:
             # Nobody knows whether the engine still makes it; the driver removes what comes of it.
             self.abandoned.add(cid)
-            await self._registry.release([cid])
+            await self._abandon(draft)
             raise
         except BaseException as error:
-            await self._registry.release([cid])
+            await self._registry.handover.give_up(draft.known)
             if isinstance(error, Conflict) and error.kind == "port":
                 raise port_taken(error.name) from None
             raise
         try:
             if not visible(draft.owner, made.image_id):
                 raise NotFound("image", draft.body.image)
-            await self._registry.bind(cid, made.id)
-            self._mirror.put(made)
+            await self._registry.handover.bind(draft.known, made.id)
+            self._engines.put(made)
             await self.verify(made, draft.before)
         except BaseException:
-            await self._undo(cid, made.id)
+            await self._undo(draft.known, made.id)
             raise
         return made
 
+    async def stop(self) -> None:
+        """Give back later nothing any more: the next start does."""
+        await end_soon(*self._later)
+
+    async def _abandon(self, draft: Draft) -> None:
+        """Give its claims back; GPUs not before what the engine may still make of it is removed."""
+        if not draft.gpus:
+            await self._registry.handover.give_up(draft.known)
+            return
+
+        async def later() -> None:
+            await asyncio.sleep(ABANDONED_SECONDS)
+            await self._registry.handover.give_up(draft.known)
+
+        task = asyncio.get_running_loop().create_task(later())
+        self._later.add(task)
+        task.add_done_callback(self._later.discard)
+
     async def _run(self, draft: Draft, look: Callable[[Draft], Awaitable[None]]) -> EngineContainer:
-        network = self._defaults.network_of(draft.owner, owner=draft.owner.id == self._people.owner)
-        if network:
-            await self._network(network)
-        spec = self._spec(draft, network)
+        engine = self._engines.on(draft.known.device)
+        wanted = self._defaults.network_of(draft.owner, owner=draft.owner.id == self._people.owner)
+        network = await self._network(engine, wanted) if wanted else None
+        spec = self._spec(draft, engine.bind_address, network)
         # Last, since much may have happened to them while an image was pulled.
         await look(draft)
         try:
-            return await self._driver.run(spec)
+            return await engine.driver.run(spec)
         except NotFound as error:
-            if error.kind != "network" or network is None:
+            if error.kind != "network" or wanted is None:
                 raise
             # Somebody removed it since; it is made again.
-            self._networks.pop(network, None)
-            await self._network(network)
-            return await self._driver.run(spec)
+            for key in [key for key in self._networks if key[1] == network]:
+                del self._networks[key]
+            await self._network(engine, wanted)
+            return await engine.driver.run(spec)
 
-    async def _network(self, name: str) -> None:
-        """Make a network once, whoever asks; one that is there already is good."""
-        task = self._networks.get(name)
+    async def _network(self, engine: Engine, name: str) -> str:
+        """Make a network once, whoever asks, and return its name; one that is there is good.
+
+        A swarm's is made by its manager, and reaches over all nodes.
+        """
+        overlay = self._defaults.overlay and self._engines.in_swarm(engine)
+        if overlay:
+            engine, name = self._engines.local, overlay_name(name)
+        task = self._networks.get((engine.did, name))
         if task is None or (task.done() and (task.cancelled() or task.exception())):
-            task = asyncio.ensure_future(self._driver.ensure_network(name))
-            self._networks[name] = task
+            encrypted = self._defaults.overlay_encrypted
+            task = asyncio.ensure_future(
+                engine.driver.ensure_overlay(name, encrypted=encrypted)
+                if overlay
+                else engine.driver.ensure_network(name)
+            )
+            self._networks[engine.did, name] = task
         await asyncio.shield(task)
+        return name
 
-    def _spec(self, draft: Draft, network: str | None) -> ContainerSpec:
+    def _spec(self, draft: Draft, address: str, network: str | None) -> ContainerSpec:
         body, known, defaults = draft.body, draft.known, self._defaults
         cpu, memory = limits_of(body, defaults)
         hardened = bool(draft.grant.mounts) and not draft.owner.is_admin
+        uuids = tuple(gpu.uuid for gpu in draft.gpus)
         return ContainerSpec(
             name=engine_name(draft.owner.username, known.name),
             image=draft.image,
@@ -176,17 +227,19 @@ class Maker:
                 **defaults.environment_of(draft.owner),
                 **body.environment,
                 # Last, so that nothing asks a GPU runtime for what was not granted.
-                "NVIDIA_VISIBLE_DEVICES": "void",
+                "NVIDIA_VISIBLE_DEVICES": ",".join(uuids) or "void",
+                **({PASSWORD_VARIABLE: draft.password} if draft.password else {}),
             },
-            ports={
-                key: EnginePort(port, defaults.bind_address) for key, port in draft.ports.items()
-            },
+            ports={key: EnginePort(port, address) for key, port in draft.ports.items()},
             mounts=draft.grant.mounts,
             labels=Mark(draft.owner.username, known.name, known.cid, self._home()).labels(),
             cpu=cpu or None,
             memory=memory or None,
             pids_limit=defaults.pids_limit or None,
-            restart_policy=body.restart_policy or defaults.restart_policy,
+            gpus=uuids,
+            shm_size=defaults.gpu_shm_size if uuids else None,
+            # The engine would start it again without asking who has the GPU by then.
+            restart_policy="no" if uuids else body.restart_policy or defaults.restart_policy,
             user=draft.grant.user,
             network=network,
             security_options=("no-new-privileges",) if hardened else (),
@@ -211,7 +264,9 @@ class Maker:
         """
         folders = [mount for mount in started.mounts if mount.kind == "bind"]
         # What the plain docker command made is its maker's affair, links in its paths included.
-        if not folders or not self._driver.local or HOME not in started.labels:
+        if not folders or HOME not in started.labels:
+            return
+        if not self._engines.driver(started.id).local:
             return
         pid = started.detail.pid if started.detail else 0
         known = self._registry.by_engine.get(started.id)
@@ -221,7 +276,7 @@ class Maker:
         target = await self._look(compare, folders, pid)
         if target is not None:
             with suppress(PlatformError):
-                await self._driver.kill(started.id)
+                await self._engines.driver(started.id).kill(started.id)
             _log.warning(
                 "The container %s was ended: its folder for %s may have been swapped",
                 started.name,
@@ -232,15 +287,15 @@ class Maker:
                 "be ruled out; it was killed. Try again while nothing beside the folder changes."
             )
 
-    async def _undo(self, cid: int, engine_id: str) -> None:
+    async def _undo(self, known: Known, engine_id: str) -> None:
         """Remove what could not be started; the claims stay with it where it can't be removed."""
         try:
-            await self._driver.remove(engine_id, force=True, volumes=True)
+            await self._engines.driver(engine_id).remove(engine_id, force=True, volumes=True)
         except NotFound:
             pass
         except PlatformError as error:
             _log.warning("The container %s is left behind: %s", engine_id[:12], error)
-            self._registry.making.discard(cid)
+            self._registry.making.discard(known.cid)
             return
-        self._mirror.drop(engine_id)
-        await self._registry.release([cid])
+        self._engines.drop(engine_id)
+        await self._registry.handover.give_up(known, engine_id)

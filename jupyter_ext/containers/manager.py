@@ -4,23 +4,26 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from ..accounts.schemas import Account
 from ..api.route import Change, Page
-from ..errors import Conflict, NotFound, Unavailable
+from ..errors import Conflict, NotFound, PlatformError, Unavailable
 from ..operations.running import Running
 from ..store import utcnow
 from . import views
 from .access import Access
 from .changing import Changing
+from .connection import new_password
 from .creation import Creation
 from .defaults import ContainerDefaults
 from .keeper import Keeper
-from .known import port_taken
 from .maker import Maker
+from .marks import REFITTED
 from .mounted import Witness
+from .references import is_refitted
 from .registry import Registry
 from .replies import Removed
 from .schemas import (
@@ -30,11 +33,11 @@ from .schemas import (
     NewContainer,
     StopOptions,
 )
+from .starting import Starter
 from .views import Container
 
 if TYPE_CHECKING:
-    from .docker_driver import DockerDriver
-    from .mirror import Mirror
+    from .engines import Engines
 
 _log = logging.getLogger(__name__)
 
@@ -49,18 +52,18 @@ class ContainerManager:
         registry: Registry,
         keeper: Keeper,
         maker: Maker,
-        driver: DockerDriver,
-        mirror: Mirror,
+        starter: Starter,
+        engines: Engines,
         defaults: ContainerDefaults,
     ) -> None:
         self._access = access
         self._creation = creation
-        self._changing = Changing(access, registry, driver, mirror)
+        self._changing = Changing(access, registry, engines)
         self._registry = registry
         self._keeper = keeper
         self._maker = maker
-        self._driver = driver
-        self._mirror = mirror
+        self._starter = starter
+        self._engines = engines
         self._defaults = defaults
 
     # -- reading ---------------------------------------------------------------------------------
@@ -82,8 +85,20 @@ class ContainerManager:
             query.limit,
             query.offset,
             "containers",
-            extra={"stale_since": views.moment(self._mirror.stale_since)},
+            extra={"stale_since": views.moment(self._engines.local.mirror.stale_since)},
         )
+
+    async def all(self, caller: Account) -> Sequence[Container]:
+        """All containers of the caller, newest first.
+
+        Raises
+        ------
+        Unavailable
+            The engine was never reached.
+        """
+        await self._access.need_reached()
+        directory = self._access.directory
+        return [directory.view(key) for key in directory.seen(caller, None)]
 
     async def snapshot(self, caller: Account, data: Mapping[str, Any]) -> dict[str, Any]:
         """All containers of the caller, for a subscription."""
@@ -102,7 +117,7 @@ class ContainerManager:
         if found.engine.detail is not None:
             return found
         try:
-            return self._access.seen(await self._mirror.detailed(found.id))
+            return self._access.seen(await self._engines.of(found.id).mirror.detailed(found.id))
         except NotFound:
             await self._keeper.forget(found.id)
             raise NotFound("container", ref) from None
@@ -133,7 +148,8 @@ class ContainerManager:
         Unavailable
             The engine does not answer.
         """
-        return await self._creation.create(caller, body)
+        password = new_password() if body.connect else None
+        return await self._creation.create(caller, body, password)
 
     # -- acting ----------------------------------------------------------------------------------
 
@@ -147,7 +163,9 @@ class ContainerManager:
         Forbidden
             A folder of it is not any more what was allowed.
         Conflict
-            A port that it publishes is taken, or it is paused.
+            A port that it publishes or a GPU of it is taken, or the device is full.
+        QuotaExceeded
+            Its owner may have no more GPUs.
         Unavailable
             The engine does not answer.
         """
@@ -155,19 +173,23 @@ class ContainerManager:
         if found.engine.status in ("running", "restarting"):
             return Change(found, changed=False)
         if found.engine.status == "paused":
-            await self._driver.unpause(found.id)
-            return Change(self._access.seen(await self._driver.inspect(found.id)), changed=True)
+            driver = self._engines.driver(found.id)
+            await driver.unpause(found.id)
+            return Change(self._access.seen(await driver.inspect(found.id)), changed=True)
         before = await self._access.recheck(found)
-        return await self._access.acted(self._started(found, before))
+        starting = self._starter.start(self._registry.by_engine[found.id])
+        return await self._access.acted(self._started(found, starting, lambda: before))
 
-    async def _started(self, found: Container, before: Witness | None) -> Change[Container]:
+    async def _started(
+        self,
+        found: Container,
+        starting: Awaitable[bool],
+        before: Callable[[], Witness | None],
+    ) -> Change[Container]:
         began, at = time.monotonic(), utcnow()
-        try:
-            changed = await self._driver.start(found.id)
-        except Conflict as error:
-            raise (port_taken(error.name) if error.kind == "port" else error) from None
-        now = await self._driver.inspect(found.id)
-        await self._maker.verify(now, before)
+        changed = await starting
+        now = await self._engines.driver(found.id).inspect(found.id)
+        await self._maker.verify(now, before())
         seconds = round(time.monotonic() - began, 4)
         self._access.directory.timelines[found.id] = [
             {"step": "start", "at": views.moment(at), "seconds": seconds}
@@ -192,8 +214,12 @@ class ContainerManager:
         return await self._access.acted(self._stopped(found, self._patience(query, body)))
 
     async def _stopped(self, found: Container, timeout: int) -> Change[Container]:
-        changed = await self._driver.stop(found.id, timeout)
-        return Change(self._access.seen(await self._driver.inspect(found.id)), changed)
+        driver = self._engines.driver(found.id)
+        changed = await driver.stop(found.id, timeout)
+        now = self._access.seen(await driver.inspect(found.id))
+        # What it took is free before anybody is told that it has ended.
+        await self._keeper.settled()
+        return Change(now, changed)
 
     async def restart(
         self, caller: Account, ref: str, query: StopOptions, body: StopOptions
@@ -210,12 +236,20 @@ class ContainerManager:
         before = await self._access.recheck(found)
 
         async def act() -> Change[Container]:
+            if not found.engine.running:
+                starting = self._starter.start(self._registry.by_engine[found.id])
+                return Change((await self._started(found, starting, lambda: before)).value, True)
             seen = before
-            if found.engine.running:
-                await self._driver.stop(found.id, self._patience(query, body))
+
+            async def stop() -> None:
+                nonlocal seen
+                await self._engines.driver(found.id).stop(found.id, self._patience(query, body))
                 # Which took as long as the container liked.
                 seen = await self._access.recheck(found)
-            return Change((await self._started(found, seen)).value, changed=True)
+
+            known = self._registry.by_engine[found.id]
+            restarting = self._starter.restart(known, stop)
+            return Change((await self._started(found, restarting, lambda: seen)).value, True)
 
         return await self._access.acted(act())
 
@@ -262,12 +296,18 @@ class ContainerManager:
         return {"id": found.id}
 
     async def _deleted(self, found: Container, query: DeleteQuery) -> None:
+        driver = self._engines.driver(found.id)
         try:
             if found.engine.running and not query.force:
-                await self._driver.stop(found.id, self._defaults.stop_timeout)
+                await driver.stop(found.id, self._defaults.stop_timeout)
             # By force also without being asked: a restart policy may have been faster.
             force = query.force is not False
-            await self._driver.remove(found.id, force=force, volumes=query.volumes)
+            await driver.remove(found.id, force=force, volumes=query.volumes)
         except NotFound:
             _log.debug("%s was gone already", found.name)
         await self._keeper.forget(found.id)
+        image = found.engine.labels.get(REFITTED, "")
+        if is_refitted(image, found.cid):
+            # Nobody else's container was made of it; images that were are kept by the engine.
+            with suppress(PlatformError):
+                await driver.remove_image(image)

@@ -13,6 +13,13 @@ NAME = "jupyter_ext.name"
 CID = "jupyter_ext.cid"
 HOME = "jupyter_ext.home"
 LABELS = (OWNER, NAME, CID, HOME)
+NOTEBOOK = "jupyter_ext.image"
+"""Of the notebook image, and of all that is made of it (its Dockerfile says so)."""
+SAVED = "jupyter_ext.saved"
+PROBE = "jupyter_ext.probe"
+REFITTED = "jupyter_ext.refitted"
+"""Of an image that one container was made again of; it goes with the container."""
+"""Of an image that was made of a container."""
 
 _LONGEST_NUMBER = 9
 

@@ -254,6 +254,10 @@ class Mirror:
         if self.containers.pop(container, None) is not None:
             _call(self.on_change, container)
 
+    def saw_end(self, container: str) -> bool:
+        """Whether the engine said that a container is gone."""
+        return container in self._gone
+
     async def _list(self, *, keep: bool) -> None:
         """List all containers and apply it; `keep`: events were followed since the last one."""
         asked = time.monotonic()

@@ -13,6 +13,9 @@ from ..errors import InvalidRequest, Unavailable
 Ports = dict[str, int | None]
 """``{"80/tcp": 8080}``."""
 
+Place = tuple[int, int, str]
+"""A device, a port and a protocol: what one container has for itself."""
+
 
 @dataclass(frozen=True, slots=True)
 class PortPolicy:

@@ -7,14 +7,12 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import BigInteger, ForeignKey, Identity, Integer, String, UniqueConstraint
+from sqlalchemy import BigInteger, ForeignKey, Identity, Integer, String, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
+from ..devices.records import LOCAL_DEVICE
 from ..store.base import Base
-from ..store.types import UtcDateTime
-
-LOCAL_DEVICE = 1
-"""The device that is the machine's own engine."""
+from ..store.types import SafeJson, UtcDateTime
 
 NOTEBOOK_IID = 1
 """Reserved for the project's own notebook image; other images are numbered from 2."""
@@ -48,6 +46,12 @@ class ContainerRecord(Base):
     cpu_millis: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
     """Thousandths of a processor that count against its owner's quota."""
     memory_bytes: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
+    gpus: Mapped[list[int] | None] = mapped_column(SafeJson)
+    """The GPUs that it was made with: the engine fixes them then, and a start takes them again."""
+    gpu_count: Mapped[int] = mapped_column(Integer, default=0, server_default="0")
+    """GPUs that it holds or waits for now, which count against its owner's quota."""
+    password: Mapped[str | None] = mapped_column(Text)
+    """That it was made with, encrypted; None where nobody asked for one."""
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
 
 

@@ -12,16 +12,24 @@ SHORT_ID = re.compile(r"[0-9a-f]{12,63}")
 PRIVATE_NAMESPACE = "jupyter-ext"
 """Committed images are ``<namespace>/<owner>/<name>``."""
 
+REFITTED_PREFIX = "refitted-"
+"""Of the names of images that containers were made again of, with other GPUs."""
+
 DEFAULT_REGISTRY = "docker.io"
 """Where the engine looks for a name without a host; nobody named it."""
 
+NOTEBOOK_IMAGE = f"{PRIVATE_NAMESPACE}/notebook:latest"
+"""The project's own image: in the namespace that nothing is pulled into, and no user's folder."""
+
 _DEFAULT_REGISTRIES = (DEFAULT_REGISTRY, "index.docker.io", "registry-1.docker.io")
 _COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
+_NEW_IMAGE = re.compile(_COMPONENT)
 _REPOSITORY = re.compile(rf"{_COMPONENT}(?:/{_COMPONENT})*")
 _HOST = re.compile(
     r"(?:(?:[a-zA-Z0-9]|[a-zA-Z0-9][a-zA-Z0-9-]*[a-zA-Z0-9])(?:\.(?:[a-zA-Z0-9]|[a-zA-Z0-9]"
     r"[a-zA-Z0-9-]*[a-zA-Z0-9]))*|\[[0-9a-fA-F:.]+\])(?::[0-9]{1,5})?"
 )
+LONGEST_IMAGE_NAME = 100
 _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _ID = re.compile(r"(?:sha256:)?[0-9a-f]{6,64}")
@@ -83,6 +91,43 @@ class ImageReference:
     def private(self) -> bool:
         """Whether it lies where committed images of users do, whichever registry holds it."""
         return PRIVATE_NAMESPACE in self.repository.split("/")[:-1]
+
+
+def refitted_reference(owner: str, account: str, cid: int) -> ImageReference:
+    """The name of what a container was made again of."""
+    return saved_reference(owner, account, f"{REFITTED_PREFIX}{cid}")
+
+
+def is_refitted(name: str, cid: int) -> bool:
+    """Whether a name is that of what this very container was made again of."""
+    head, _, last = name.removesuffix(":latest").rpartition("/")
+    return last == f"{REFITTED_PREFIX}{cid}" and head.startswith(f"{PRIVATE_NAMESPACE}/")
+
+
+def image_name_problem(name: str) -> str | None:
+    """What is wrong with the name of an image that is to be made, None where it is good."""
+    if name.startswith(REFITTED_PREFIX):
+        return (
+            f"must not begin with {REFITTED_PREFIX}, which containers with other GPUs are made of"
+        )
+    if len(name) <= LONGEST_IMAGE_NAME and _NEW_IMAGE.fullmatch(name):
+        return None
+    return (
+        f"must have 1 to {LONGEST_IMAGE_NAME} lower-case letters and digits, between them dots, "
+        "dashes or underscores"
+    )
+
+
+def saved_reference(owner: str, account: str, name: str) -> ImageReference:
+    """The whole name of an image that a user makes.
+
+    Parameters
+    ----------
+    owner, account
+        The user's name, and what stands for it where an image's name can't hold it.
+    """
+    folder = owner if _NEW_IMAGE.fullmatch(owner) else account
+    return ImageReference(f"{PRIVATE_NAMESPACE}/{folder}/{name}", "latest")
 
 
 def parse_reference(text: str, default_tag: str = "latest") -> ImageReference:

@@ -7,6 +7,21 @@ from typing import Any, Literal, NotRequired
 from typing_extensions import TypedDict
 
 
+class IdleItem(TypedDict):
+    """How long a container has been idle, and when it is stopped for it, or for its age.
+
+    `stops_at` is null where nothing stops it, `reason` is why it is or was stopped, and `warned_at`
+    is null until its owner is warned. All moments but `stopped_at` are null while it does not run.
+    """
+
+    since: str | None
+    stops_at: str | None
+    kept_until: str | None
+    warned_at: str | None
+    stopped_at: str | None
+    reason: Literal["idle", "lifetime"] | None
+
+
 class ContainerItem(TypedDict):
     """A container in a list."""
 
@@ -20,7 +35,8 @@ class ContainerItem(TypedDict):
     owner: str
     ports: dict[str, int | None]
     device: int
-    gpus: list[Any]
+    gpus: list[int]
+    idle: IdleItem | None
 
 
 class ContainerConfig(TypedDict):
@@ -89,7 +105,10 @@ class ContainerDetails(ContainerItem):
 
 
 class ImageItem(TypedDict):
-    """An image; `size` in bytes, `owner` null where it is everybody's."""
+    """An image; `size` in bytes, `owner` null where it is everybody's.
+
+    `connect` where its containers take ssh, JupyterLab and TensorBoard.
+    """
 
     id: str
     iid: int | None
@@ -98,6 +117,25 @@ class ImageItem(TypedDict):
     created_at: str | None
     owner: str | None
     public: bool
+    connect: bool
+
+
+class ServicePorts(TypedDict):
+    """The host's ports that lead to a container's services; null where there is none."""
+
+    ssh: int | None
+    jupyter: int | None
+    tensorboard: int | None
+
+
+class Connection(TypedDict):
+    """How to get into a container; `password` is there only where it was asked for."""
+
+    ip: str
+    user: str
+    ports: ServicePorts
+    has_password: bool
+    password: NotRequired[str | None]
 
 
 class Removed(TypedDict):
@@ -121,9 +159,13 @@ class ChangedFile(TypedDict):
 
 
 class Changes(TypedDict):
-    """Files that differ from the image; `truncated` where there are more than are listed."""
+    """Files that differ from the image; `truncated` where there are more than are listed.
+
+    `size` is of those that are listed, in bytes: what saving the container adds to its image.
+    """
 
     total: int
+    size: int
     truncated: bool
     items: list[ChangedFile]
 

@@ -8,12 +8,16 @@ from ..api.dialects import CONTAINERS
 from ..api.route import Change, Feed, Page, Route, SocketRoute, Stream
 from ..events.topics import TOPICS
 from . import views
+from .building import ImageBuilder, NewBuild
+from .connections import ContainerConnections
 from .contents import ContainerContents
 from .engine_watch import EngineWatch
 from .images import ImageManager
 from .manager import ContainerManager
-from .replies import Changes, Logs, Metrics, Removed, Unpacked
+from .replies import Changes, Connection, Logs, Metrics, Removed, Unpacked
+from .saving import ImageSaver, NewImage
 from .schemas import (
+    ConnectionQuery,
     ContainerChange,
     ContainerQuery,
     DeleteQuery,
@@ -142,6 +146,27 @@ ROUTES = [
     ),
     Route(
         "GET",
+        f"{ONE}/connection",
+        ContainerConnections.show,
+        CONTAINERS,
+        "container:exec",
+        query=ConnectionQuery,
+        result=Connection,
+        summary="Ports and password of its ssh, JupyterLab and TensorBoard",
+    ),
+    Route(
+        "POST",
+        f"{ONE}/commit",
+        ImageSaver.save,
+        CONTAINERS,
+        "image:create",
+        body=NewImage,
+        result=Image,
+        view=views.image,
+        summary="Save it as an image",
+    ),
+    Route(
+        "GET",
         f"{ONE}/archive",
         ContainerContents.read_archive,
         CONTAINERS,
@@ -192,6 +217,17 @@ ROUTES = [
         result=Image,
         view=views.image,
         summary="Pull an image",
+    ),
+    Route(
+        "POST",
+        "/api/v1/images/build",
+        ImageBuilder.build,
+        CONTAINERS,
+        "image:build",
+        body=NewBuild,
+        result=Image,
+        view=views.image,
+        summary="Build the notebook image, which is number 1",
     ),
     Route(
         "DELETE",

@@ -13,12 +13,18 @@ from pydantic import (
     model_validator,
 )
 
+from ..devices.placement import Wish
 from ..models import Model
+from .connection import WAYS_IN
 from .fields import (
+    LARGEST_NUMBER,
+    MEGABYTE,
     Command,
     Cpu,
     Environment,
     GpuCount,
+    GpuMemory,
+    GpuModel,
     Gpus,
     ImageName,
     Memory,
@@ -55,6 +61,58 @@ class NewContainer(Model):
     restart_policy: RestartPolicy | None = None
     gid: Gpus = None
     count: GpuCount = None
+    gpu_model: GpuModel = None
+    gpu_memory: GpuMemory = None
+    gpu_shared: bool = Field(False, description="A place on a GPU that others may be on, too")
+    wait: bool = Field(False, description="Wait in the queue where no such GPU is free")
+    device: int | None = Field(
+        None, ge=1, le=LARGEST_NUMBER, description="Number of a device; chosen where left out"
+    )
+    connect: bool = Field(
+        False,
+        description="Ports for ssh, JupyterLab and TensorBoard, and a password, where the image "
+        "knows what to do with them",
+    )
+
+    @model_validator(mode="after")
+    def _ways_in(self) -> NewContainer:
+        if self.connect:
+            # What was asked for by number keeps its number.
+            self.ports = {**dict.fromkeys(WAYS_IN), **self.ports}
+        return self
+
+    @model_validator(mode="after")
+    def _one_way_to_ask(self) -> NewContainer:
+        any_will_do = self.gid == "auto" or self.count
+        if (numbers := self._numbers) and self.count not in (None, 0, len(numbers)):
+            raise ValueError(f"count is {self.count}, but gid names {len(numbers)} GPUs")
+        if self.gid == "auto" and self.count == 0:
+            raise ValueError("count is 0, but gid is auto")
+        narrower = self.gpu_model or self.gpu_memory or self.gpu_shared
+        if narrower and (numbers or not any_will_do):
+            raise ValueError("gpu_model, gpu_memory and gpu_shared need gid=auto or a count")
+        return self
+
+    @property
+    def _numbers(self) -> tuple[int, ...]:
+        if self.gid is None or self.gid == "auto":
+            return ()
+        return tuple(self.gid) if isinstance(self.gid, list) else (self.gid,)
+
+    @property
+    def waits(self) -> bool:
+        """Whether it may wait for GPUs."""
+        return self.wait and self.wish is not None
+
+    @property
+    def wish(self) -> Wish | None:
+        """Which GPUs it wants; None for none."""
+        if numbers := self._numbers:
+            return Wish(gids=numbers)
+        if self.gid != "auto" and not self.count:
+            return None
+        memory = (self.gpu_memory or 0) * MEGABYTE
+        return Wish((), self.count or 1, self.gpu_model or "", memory, self.gpu_shared)
 
 
 class ContainerChange(Model):
@@ -139,6 +197,12 @@ class ExecQuery(Model):
 
     cmd: str | None = Field(None, max_length=4096, description="A line; a shell by default")
     tty: bool = True
+
+
+class ConnectionQuery(Model):
+    """What of the way into a container."""
+
+    password: bool = Field(False, description="The password, too")
 
 
 class PathQuery(Model):

@@ -83,11 +83,17 @@ class ContainerHolder:
                 func.count(),
                 func.sum(record.cpu_millis),
                 func.sum(record.memory_bytes),
+                func.sum(record.gpu_count),
             ).group_by(record.owner)
         )
         return {
-            owner: {"containers": count, "cpu": int(cpu), "memory": int(memory)}
-            for owner, count, cpu, memory in rows
+            owner: {
+                "containers": count,
+                "cpu": int(cpu),
+                "memory": int(memory),
+                "gpus": int(gpus),
+            }
+            for owner, count, cpu, memory, gpus in rows
         }
 
     async def names(
@@ -101,6 +107,9 @@ class ContainerHolder:
         elif resource in ("cpu", "memory"):
             size = record.cpu_millis if resource == "cpu" else record.memory_bytes
             statement = statement.where(size > 0).order_by(size.desc(), record.cid.desc())
+        elif resource == "gpus":
+            statement = statement.where(record.gpu_count > 0)
+            statement = statement.order_by(record.gpu_count.desc(), record.cid.desc())
         else:
             return []
         return list(await session.scalars(statement))

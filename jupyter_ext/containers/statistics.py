@@ -85,14 +85,18 @@ class Sampler:
                     await self.sweep()
                 except Exception:
                     _log.exception("Containers could not be measured.")
-                seldom = self._past_every if self._driver.local else self._remote_every
-                every = self._live_every if self._watchers else seldom
+                every = self._live_every if self._watchers else self.seldom
                 self._woken.clear()
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(max(0.1, begun + every - time.monotonic())):
                         await self._woken.wait()
         finally:
             self.close()
+
+    @property
+    def seldom(self) -> float:
+        """Seconds between two measures that nobody watches."""
+        return self._past_every if self._driver.local else self._remote_every
 
     def close(self) -> None:
         """Let the thread end that reads the kernel's files, and close them."""

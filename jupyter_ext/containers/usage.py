@@ -21,8 +21,8 @@ from .views import Container
 
 if TYPE_CHECKING:
     from ..events.bus import Bus
+    from .engines import Engine, Engines
     from .past import Moment
-    from .statistics import Sampler
 
 TOPIC = "container-stats"
 POINTS = 360
@@ -36,20 +36,24 @@ LOOK_SECONDS = 1.0
 class ContainerUsage:
     """Measures of containers: now, of the last hour, and as they come."""
 
-    def __init__(self, access: Access, registry: Registry, sampler: Sampler, bus: Bus) -> None:
+    def __init__(self, access: Access, registry: Registry, engines: Engines, bus: Bus) -> None:
         self._access = access
         self._registry = registry
-        self._sampler = sampler
+        self._engines = engines
         self._bus = bus
-        sampler.on_samples.append(self._publish)
+
+    def follow(self, engine: Engine) -> None:
+        """Hear of what is measured on a device."""
+        engine.sampler.on_samples.append(self._publish)
 
     async def run(self) -> None:
         """Have everything measured often for as long as anybody listens."""
         with ExitStack() as watching:
             while True:
                 if self._bus.wanted(TOPIC):
-                    # One entry is enough: it is left as soon as nobody listens.
-                    watching.enter_context(self._sampler.watching())
+                    # Left as soon as nobody listens.
+                    for engine in self._engines:
+                        watching.enter_context(engine.sampler.watching())
                     while self._bus.wanted(TOPIC):
                         await asyncio.sleep(LOOK_SECONDS)
                     watching.close()
@@ -69,19 +73,22 @@ class ContainerUsage:
         measured = views.sample(await self._now(found))
         answer = cast(Metrics, {"id": found.id, "cid": found.cid, **measured})
         if query.duration is not None:
-            past = self._sampler.past(found.id, query.duration, POINTS)
+            past = self._past(found.id, query.duration)
             answer["history"] = [_point(moment) for moment in past]
         return answer
 
     async def _now(self, found: Container) -> Sample:
         if found.engine.running:
             try:
-                return await self._sampler.now(found.id)
+                return await self._engines.of(found.id).sampler.now(found.id)
             except NotFound:
                 # It ended between the look and the measure.
                 pass
         limit = found.engine.detail.memory if found.engine.detail else None
         return Sample(found.id, datetime.now(UTC), 0.0, 0, limit or 0)
+
+    def _past(self, engine_id: str, seconds: float) -> list[Moment]:
+        return self._engines.of(engine_id).sampler.past(engine_id, seconds, POINTS)
 
     # -- as they come ----------------------------------------------------------------------------
 
@@ -100,7 +107,7 @@ class ContainerUsage:
     async def snapshot(self, caller: Account, data: Mapping[str, Any]) -> dict[str, Any]:
         """The last hour of one container, or of all the caller's, by its number."""
         history = {
-            str(item.cid): [_point(moment) for moment in self._sampler.past(item.id, HOUR, POINTS)]
+            str(item.cid): [_point(moment) for moment in self._past(item.id, HOUR)]
             for item in await self._wanted(caller, data)
         }
         return {"history": history}

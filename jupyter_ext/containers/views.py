@@ -5,10 +5,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from .connection import NOTEBOOK, PASSWORD_VARIABLE
 from .engine_types import ContainerDetail, EngineContainer, FileChange, Sample
 from .fields import MEGABYTE
 from .image_types import EngineImage
-from .replies import ChangedFile, ContainerDetails, ContainerItem, ImageItem, Measure, Step
+from .marks import NOTEBOOK as IMAGE_KIND
+from .records import NOTEBOOK_IID
+from .replies import (
+    ChangedFile,
+    ContainerDetails,
+    ContainerItem,
+    IdleItem,
+    ImageItem,
+    Measure,
+    Step,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +30,10 @@ class Container:
     ----------
     owner
         The owner's user name.
+    gpus
+        The numbers of the GPUs that it was made with.
+    idle
+        What the rules of time say of it; None where there are none.
     """
 
     cid: int
@@ -29,6 +44,8 @@ class Container:
     iid: int | None = None
     stale_since: datetime | None = None
     startup: tuple[Step, ...] = ()
+    gpus: tuple[int, ...] = ()
+    idle: IdleItem | None = None
 
     @property
     def id(self) -> str:
@@ -74,7 +91,8 @@ def container(item: Container) -> ContainerItem:
         "owner": item.owner,
         "ports": dict(engine.ports),
         "device": item.device,
-        "gpus": [],
+        "gpus": list(item.gpus),
+        "idle": item.idle,
     }
 
 
@@ -93,7 +111,10 @@ def detail(item: Container) -> ContainerDetails:
         "config": {
             "command": list(more.command),
             "entrypoint": list(more.entrypoint),
-            "environment": dict(more.environment),
+            # What opens a shell is told by `connections` alone, to whoever may open one.
+            "environment": {
+                name: value for name, value in more.environment.items() if name != PASSWORD_VARIABLE
+            },
             "working_dir": more.working_dir,
             "user": more.user,
             "labels": dict(engine.labels),
@@ -147,6 +168,7 @@ def image(item: Image) -> ImageItem:
         "created_at": moment(engine.created_at),
         "owner": item.owner,
         "public": item.public,
+        "connect": item.iid == NOTEBOOK_IID or engine.labels.get(IMAGE_KIND) == NOTEBOOK,
     }
 
 
