@@ -239,6 +239,8 @@ class Endpoint(AdmissionHandler):
         if route.may:
             credential = self.credential or anonymous(self.request.remote_ip)
             arguments["may"] = partial(self.services.allowed, credential)
+        if route.credential:
+            arguments["credential"] = self.credential
         if self._upload is not None:
             self._upload.seek(0)
             content_type = self.request.headers.get("Content-Type", "")

@@ -176,6 +176,8 @@ class Route:
         Models that validate.
     may
         Whether `call` also gets `may`, a `May`, since what it shows depends on further permissions.
+    credential
+        Whether `call` also gets `credential`, since what it makes ends with it.
     upload
         The media type of a body that comes as a file, as an `Upload`.
     result
@@ -205,6 +207,7 @@ class Route:
     query: type[BaseModel] | None = None
     body: type[BaseModel] | None = None
     may: bool = False
+    credential: bool = False
     upload: str | None = None
     result: Any = None
     view: View | None = None

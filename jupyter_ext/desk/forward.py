@@ -13,6 +13,7 @@ from tornado.iostream import StreamClosedError
 
 from ..api.admission import HOST_REFUSED, AdmissionHandler, translated
 from ..api.authentication import LOOKS, is_jwt, login_cookie, same_origin
+from ..api.hops import HOP_BY_HOP
 from ..api.route import MEGABYTE, ErrorCodes
 from ..errors import (
     Forbidden,
@@ -34,21 +35,7 @@ if TYPE_CHECKING:
     from ..api.switch import Handler
     from .remote import RemoteDesk
 
-# RFC 9110, section 7.6.1: what belongs to one connection is not passed on. The rest is ours to set
-# or to keep back.
-HOP_BY_HOP = frozenset(
-    {
-        "connection",
-        "keep-alive",
-        "proxy-authenticate",
-        "proxy-authorization",
-        "proxy-connection",
-        "te",
-        "trailer",
-        "transfer-encoding",
-        "upgrade",
-    }
-)
+# The rest is ours to set or to keep back.
 KEPT_BACK = HOP_BY_HOP | {
     "host",
     "cookie",

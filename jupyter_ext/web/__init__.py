@@ -1,0 +1,1 @@
+"""Pages that containers serve, each at an origin of its own."""
