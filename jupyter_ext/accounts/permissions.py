@@ -22,6 +22,7 @@ PERMISSIONS: Mapping[str, Mapping[str, str]] = {
         "read": "See images",
         "pull": "Pull images",
         "create": "Save containers as images",
+        "build": "Build the notebook image, everybody's",
         "share": "Share images with others",
         "delete": "Delete images",
     },
@@ -134,7 +135,7 @@ _THINGS = (
     "task",
     "template",
 )
-_GUARDED = ("vm:bridge",)
+_GUARDED = ("vm:bridge", "image:build")
 """What an administrator grants by name."""
 
 
@@ -185,6 +186,10 @@ ADMINISTRATORS_ONLY = frozenset(
         "role:delete",
         "quota:update",
         "system:admin",
+        # Containers of everybody run on what is added, with the secrets in them.
+        "device:create",
+        "device:update",
+        "device:delete",
     }
 )
 """Whoever could do these could make themselves an administrator, so they come with that role."""

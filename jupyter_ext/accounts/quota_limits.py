@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -10,7 +11,7 @@ from sqlalchemy import delete, literal, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from ..errors import NotFound
-from .quota_schemas import EVERYBODY, RESOURCES, Limits
+from .quota_schemas import EVERYBODY, RESOURCES, RULES, RULES_UNSET, Limits
 from .records import QuotaRecord, UserRecord
 
 
@@ -89,11 +90,33 @@ class QuotaLimits:
         )
         return self._by_role(role, {name: amount for name, amount in rows})
 
+    async def rules_of(
+        self, session: AsyncSession, user_ids: Collection[str]
+    ) -> dict[str, dict[str, Ruling]]:
+        """Return the rules that count for users; an account that is gone is left out."""
+        rows = await session.execute(
+            select(QuotaRecord.subject, QuotaRecord.resource, QuotaRecord.amount).where(
+                QuotaRecord.resource.in_(RULES)
+            )
+        )
+        set_: defaultdict[str, dict[str, int | None]] = defaultdict(dict)
+        for subject, resource, amount in rows:
+            set_[subject][resource] = amount
+        roles = select(UserRecord.id, UserRecord.role).where(UserRecord.id.in_(user_ids))
+        found: dict[str, dict[str, Ruling]] = {}
+        for user_id, role in await session.execute(roles):
+            own = set_.get(user_subject(user_id), {})
+            found[user_id] = self._by_role(role, set_.get(role_subject(role), {})) | {
+                name: Ruling(amount, "user") for name, amount in own.items()
+            }
+        return found
+
     def _by_role(self, role: str, rows: Limits) -> dict[str, Ruling]:
         everybody = {} if role == "admin" else self._defaults.get(EVERYBODY, {})
         defaults = {**everybody, **self._defaults.get(role, {})}
         return (
             {name: Ruling(None, None) for name in RESOURCES}
+            | {name: Ruling(amount, None) for name, amount in RULES_UNSET.items()}
             | {name: Ruling(amount, "default") for name, amount in defaults.items()}
             | {name: Ruling(amount, "role") for name, amount in rows.items()}
         )

@@ -26,15 +26,21 @@ EVERYBODY = "*"
 LARGEST = 1 << 60
 """So that sums stay within what a column holds."""
 
+LONGEST = 366 * 24 * 60
+"""Minutes that a rule may say."""
+
+
+Unit = Literal["", "cores", "bytes", "minutes"]
+
 
 @dataclass(frozen=True, slots=True)
 class Resource:
-    """Something that can run out.
+    """Something that can run out, or how long something may take.
 
     Parameters
     ----------
     unit
-        Of the numbers that go out: empty for a count, ``cores`` or ``bytes``.
+        Of the numbers that go out: empty for a count, ``cores``, ``bytes`` or ``minutes``.
     parse
         Reads an amount, in the smallest unit; raises `ValueError`.
     words
@@ -46,7 +52,7 @@ class Resource:
     """
 
     name: str
-    unit: Literal["", "cores", "bytes"]
+    unit: Unit
     parse: Callable[[Any], int]
     words: Callable[[int], str]
     text: Callable[[int], str]
@@ -55,7 +61,7 @@ class Resource:
 
     def number(self, amount: int) -> int | float:
         """Return an amount in the unit that goes out."""
-        return amount if self.scale == 1 else amount / self.scale
+        return amount / self.scale if amount % self.scale else amount // self.scale
 
 
 def _count(value: Any) -> int:
@@ -77,6 +83,16 @@ def _cores(value: Any) -> int:
 
 def _bytes(value: Any) -> int:
     return _bounded(parse_size(value))
+
+
+def _minutes(value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int | float) or value != value:
+        raise ValueError("must be a number of minutes, such as 60")
+    if value <= 0:
+        raise ValueError("must be more than 0 minutes; null lifts it")
+    if value > LONGEST:
+        raise ValueError(f"must be at most {LONGEST} minutes, which is a year; null lifts it")
+    return max(1, round(value * 60))
 
 
 def _bounded(amount: int) -> int:
@@ -124,9 +140,36 @@ RESOURCES: Mapping[str, Resource] = {
 """Everything that can be limited, in the order in which it is shown."""
 
 
+def _lasting(name: str) -> Resource:
+    def words(amount: int) -> str:
+        return f"{amount / 60:g} min"
+
+    schema = {"type": "number", "exclusiveMinimum": 0, "maximum": LONGEST}
+    return Resource(name, "minutes", _minutes, words, words, schema, 60)
+
+
+RULES: Mapping[str, Resource] = {
+    rule.name: rule
+    for rule in map(
+        _lasting, ("idle_minutes", "idle_warning_minutes", "keep_minutes", "lifetime_minutes")
+    )
+}
+"""How long containers may be idle and run, set as limits are; nothing of them is ever used up."""
+
+RULES_UNSET: Limits = {
+    "idle_minutes": None,
+    "idle_warning_minutes": 10 * 60,
+    "keep_minutes": 24 * 60 * 60,
+    "lifetime_minutes": None,
+}
+"""What counts where nobody has set a rule, in seconds."""
+
+SETTINGS: Mapping[str, Resource] = {**RESOURCES, **RULES}
+
+
 def unknown_resource() -> str:
     """Return what is wrong with a name that is no resource's."""
-    return f"is no resource; there are {', '.join(RESOURCES)}"
+    return f"is no resource; there are {', '.join(SETTINGS)}"
 
 
 def _refuse(value: Any) -> None:
@@ -138,7 +181,7 @@ Limit = int | Literal["default"] | None
 
 
 def _limit(name: str, description: str | None = None) -> Any:
-    choices: list[Any] = [dict(RESOURCES[name].schema), {"const": INHERIT}, {"type": "null"}]
+    choices: list[Any] = [dict(SETTINGS[name].schema), {"const": INHERIT}, {"type": "null"}]
     return Field(None, description=description, json_schema_extra={"anyOf": choices})
 
 
@@ -158,17 +201,21 @@ class QuotaChange(Model):
     gpus: Limit = _limit("gpus")
     databases: Limit = _limit("databases")
     machines: Limit = _limit("machines")
+    idle_minutes: Limit = _limit("idle_minutes", "Without use until a container is stopped")
+    idle_warning_minutes: Limit = _limit("idle_warning_minutes", "From the warning to the stop")
+    keep_minutes: Limit = _limit("keep_minutes", "That one keep postpones the stop, at most")
+    lifetime_minutes: Limit = _limit("lifetime_minutes", "That a container may run at most")
 
     @field_validator("*", mode="plain")
     @classmethod
     def _parse(cls, value: Any, info: ValidationInfo) -> Limit:
         if value is None:
             return None
-        return INHERIT if value == INHERIT else RESOURCES[str(info.field_name)].parse(value)
+        return INHERIT if value == INHERIT else SETTINGS[str(info.field_name)].parse(value)
 
     def given(self) -> dict[str, Limit]:
         """Return what was asked for: an amount, None or `INHERIT` by resource."""
-        return {name: getattr(self, name) for name in RESOURCES if name in self.model_fields_set}
+        return {name: getattr(self, name) for name in SETTINGS if name in self.model_fields_set}
 
 
 class Quota(Model):
@@ -184,7 +231,7 @@ class Quota(Model):
         Who says the limit: the user's own row, the role's, the server's configuration, or nobody.
     """
 
-    unit: Literal["", "cores", "bytes"]
+    unit: Unit
     limit: int | float | None
     used: int | float | None
     limit_text: str | None
@@ -192,13 +239,28 @@ class Quota(Model):
     source: Literal["user", "role", "default"] | None
 
 
+class Rule(Model):
+    """How long something may take at most; `limit` in minutes, null for ever.
+
+    Parameters
+    ----------
+    source
+        As of a `Quota`.
+    """
+
+    limit: int | float | None
+    limit_text: str | None
+    source: Literal["user", "role", "default"] | None
+
+
 class QuotaReply(Model):
-    """All limits of a user, or of everybody in a role (then `user` is null)."""
+    """All limits and rules of a user, or of everybody in a role (then `user` is null)."""
 
     user: str | None
     user_id: str | None
     role: str
     quotas: dict[str, Quota]
+    rules: dict[str, Rule]
 
 
 def parse_defaults(value: Mapping[Any, Any]) -> dict[str, dict[str, int | None]]:
@@ -215,10 +277,10 @@ def parse_defaults(value: Mapping[Any, Any]) -> dict[str, dict[str, int | None]]
             raise ValueError('must be like {"user": {"containers": 20, "memory": "8GB"}}')
         limits[role] = {}
         for name, amount in resources.items():
-            if name not in RESOURCES:
+            if name not in SETTINGS:
                 raise ValueError(f"{role}: {name!r} {unknown_resource()}")
             try:
-                limits[role][name] = None if amount is None else RESOURCES[name].parse(amount)
+                limits[role][name] = None if amount is None else SETTINGS[name].parse(amount)
             except ValueError as error:
                 raise ValueError(f"{role}: {name} {error}") from None
     return limits

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from sqlalchemy import delete, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from ..errors import NotFound, PlatformError
+from ..errors import InvalidRequest, NotFound, PlatformError
 from ..store.database import Store, insert_for
 from .permissions import ROLES
 from .quota_ledger import QuotaLedger
 from .quota_limits import Ruling, role_subject, user_subject
-from .quota_schemas import INHERIT, RESOURCES, Quota, QuotaChange, QuotaReply
+from .quota_schemas import INHERIT, RESOURCES, RULES, Quota, QuotaChange, QuotaReply, Rule
 from .records import QuotaRecord, RoleRecord, UserRecord
 from .schemas import Account
 
@@ -90,6 +90,8 @@ class QuotaManager:
         ------
         NotFound
             There is neither.
+        InvalidRequest
+            The warning would come no sooner than the time without use begins.
         """
         async with self._store.write() as session:
             subject = await self._find(session, name, lock=True)
@@ -109,7 +111,10 @@ class QuotaManager:
                             index_elements=["subject", "resource"], set_={"amount": amount}
                         )
                     )
-            return await self._reply(session, subject)
+            reply = await self._reply(session, subject)
+            if body.given().keys() & RULES.keys():
+                _check_rules(reply.rules)
+            return reply
 
     # -- inside ----------------------------------------------------------------------------------
 
@@ -145,6 +150,7 @@ class QuotaManager:
                 name: _shown(name, rulings[name], None if used is None else used[name])
                 for name in RESOURCES
             },
+            rules={name: _ruled(name, rulings[name]) for name in RULES},
         )
 
 
@@ -162,3 +168,29 @@ def _shown(name: str, ruling: Ruling, used: int | None) -> Quota:
         used_text=None if used is None else resource.text(used),
         source=ruling.source,
     )
+
+
+def _ruled(name: str, ruling: Ruling) -> Rule:
+    rule, limit = RULES[name], ruling.amount
+    return Rule(
+        limit=None if limit is None else rule.number(limit),
+        limit_text=None if limit is None else rule.text(limit),
+        source=ruling.source,
+    )
+
+
+def _check_rules(rules: Mapping[str, Rule]) -> None:
+    """Refuse a warning before there is anything to warn of.
+
+    One that nobody has set is made shorter by itself.
+    """
+    warning, idle = rules["idle_warning_minutes"], rules["idle_minutes"]
+    if warning.source is None or warning.limit is None or idle.limit is None:
+        return
+    if warning.limit >= idle.limit:
+        raise InvalidRequest(
+            fields={
+                "idle_warning_minutes": f"is {warning.limit_text}, and must be less than "
+                f"idle_minutes, which is {idle.limit_text}"
+            }
+        )
