@@ -92,8 +92,9 @@ class JupyterExt(ExtensionApp):
         {"*": {"containers": 20, "machines": 5}},
         help="What a user may have by role, where `pig quota set` says nothing else: "
         '{"user": {"containers": 20, "cpu": 8, "memory": "16GB"}}, of containers, cpu (cores), '
-        "memory, disk, gpus, databases, machines; None is no limit, and * is every role but admin "
-        "(default: 20 containers and 5 machines for *).",
+        "memory, disk, gpus, databases, machines, and of rules of time: idle_minutes, "
+        "idle_warning_minutes, keep_minutes, lifetime_minutes; None is no limit, and * is every "
+        "role but admin (default: 20 containers and 5 machines for *).",
     ).tag(config=True)
     password_length = Int(6, help="Characters that a new password must have at least.").tag(
         config=True
@@ -161,6 +162,31 @@ class JupyterExt(ExtensionApp):
         klass="traitlets.config.Configurable",
         help="Driver of the container engine.",
     ).tag(config=True)
+    gpu_driver_class = Type(
+        "jupyter_ext.devices.nvml.Nvml",
+        klass=object,
+        help="Driver that tells which GPUs this machine has, and how busy they are.",
+    ).tag(config=True)
+    web_port = Int(
+        0,
+        min=0,
+        max=65535,
+        allow_none=True,
+        help="Port at which containers' own web pages are served, each at a host name of its own; "
+        "0 is any free one, None serves none.",
+    ).tag(config=True)
+    web_ip = Unicode(
+        help="Address that this port is bound to (default: the one of ServerApp.ip).",
+    ).tag(config=True)
+    web_url = Unicode(
+        "",
+        help="Where browsers find containers' pages, if not at names below .localhost, which lead "
+        "to their own machine: https://{name}.apps.example.org, of a domain that serves nothing "
+        "else and whose every name leads to `web_port`.",
+    ).tag(config=True)
+    web_session_lifetime = Float(
+        12 * 3600.0, min=60, help="Seconds that a container's page stays open in a browser."
+    ).tag(config=True)
     event_history = Float(
         3600.0, help="Seconds that events are kept for clients that come back."
     ).tag(config=True)
@@ -171,8 +197,9 @@ class JupyterExt(ExtensionApp):
     @default("classes")
     def _default_classes(self) -> list[type]:
         from .containers.defaults import ContainerDefaults
+        from .idle.settings import IdleThresholds
 
-        return [ContainerDefaults, self.docker_driver_class]
+        return [ContainerDefaults, IdleThresholds, self.docker_driver_class]
 
     @default("home")
     def _default_home(self) -> str:
@@ -186,6 +213,19 @@ class JupyterExt(ExtensionApp):
         from .accounts.hub import owner_name
 
         return owner_name(os.environ)
+
+    @default("web_ip")
+    def _default_web_ip(self) -> str:
+        return "127.0.0.1" if self.serverapp.sock else self.serverapp.ip
+
+    @validate("web_url")
+    def _usable_web_url(self, proposal: Bunch) -> str:
+        from .web.names import template_problem
+
+        template: str = proposal["value"]
+        if template and (problem := template_problem(template)):
+            raise TraitError(f"JupyterExt.web_url {problem}: {template!r}.")
+        return template
 
     @validate("allowed_addresses")
     def _readable_addresses(self, proposal: Bunch) -> list[str]:

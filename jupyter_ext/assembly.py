@@ -8,7 +8,7 @@ import os
 from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from jupyter_server.auth import User
 
@@ -43,21 +43,35 @@ from .api.services import Gate, Services
 from .api.socket import SocketCounter
 from .api.switch import Handler
 from .api.uploads import UploadCounter
+from .containers import matrix_routes as container_matrix_routes
 from .containers import routes as container_routes
 from .containers.defaults import ContainerDefaults
 from .containers.service import ContainerService
 from .desk.lock import write_private
+from .devices import matrix_routes as device_matrix_routes
+from .devices import routes as device_routes
+from .devices.gpus import GpuManager
+from .devices.manager import DeviceManager
+from .devices.matrix import MatrixDevices
+from .devices.watch import GpuDriver, GpuWatch
 from .errors import Forbidden, InvalidRequest, PlatformError
 from .events import routes as event_routes
 from .events.bus import Bus
 from .events.manager import EventManager
 from .events.topics import TOPICS
+from .idle import routes as idle_routes
+from .idle.service import IdleService
+from .idle.settings import IdleThresholds
 from .operations import routes as operation_routes
 from .operations.manager import Operations
 from .store.database import Store
 from .store.leases import ServerLease
 from .system import routes as system_routes
 from .system.manager import SystemManager, program_probe
+from .web import routes as web_routes
+from .web.listener import Listener, tls_options
+from .web.manager import PageManager
+from .web.names import Names
 
 if TYPE_CHECKING:
     from .app import JupyterExt
@@ -71,6 +85,11 @@ ROUTES = [
     *operation_routes.ROUTES,
     *event_routes.ROUTES,
     *container_routes.ROUTES,
+    *container_matrix_routes.ROUTES,
+    *web_routes.ROUTES,
+    *idle_routes.ROUTES,
+    *device_routes.ROUTES,
+    *device_matrix_routes.ROUTES,
     *docs.ROUTES,
 ]
 SOCKETS = [*container_routes.SOCKETS]
@@ -79,6 +98,7 @@ FEEDS = [
     *operation_routes.FEEDS,
     *event_routes.FEEDS,
     *container_routes.FEEDS,
+    *device_routes.FEEDS,
 ]
 
 LOCAL_KEY_LIFE = timedelta(hours=2)
@@ -152,6 +172,27 @@ class Desk:
             defaults=ContainerDefaults(parent=app),
             guard=self.guard,
             quotas=ledger,
+            make_driver=lambda address: app.docker_driver_class(parent=app).at(address),
+        )
+        gpus = cast("type[GpuDriver]", app.gpu_driver_class)()
+        self.gpu_watch = GpuWatch(self.store, self.containers.devices, gpus)
+        self.gpus = GpuManager(
+            self.store,
+            self.gpu_watch,
+            self.containers.people,
+            lambda engine_id: self.containers.registry.by_engine.get(engine_id),
+        )
+        names = Names(app.web_url)
+        self.pages = PageManager(self.store, self.containers.doors, names, app.web_session_lifetime)
+        self.listener = self._page_listener(names)
+        self.idle = IdleService(
+            self.store,
+            self.bus,
+            self.lease,
+            ledger.limits,
+            self.containers,
+            self.gpu_watch,
+            IdleThresholds(parent=app),
         )
         self.registration = RegistrationManager(
             self.store,
@@ -171,6 +212,7 @@ class Desk:
                 "docker": self.containers.probe,
                 "postgres": program_probe("postgres", "pg_ctl", "pg_ctlcluster"),
                 "vscode": program_probe("code-server"),
+                "pages": self.listener.probe if self.listener else lambda: ("off", None),
             },
         )
         self.events = EventManager(self.bus, TOPICS)
@@ -206,6 +248,18 @@ class Desk:
             self.events,
             self.reference,
             *self.containers.managers,
+            self.idle.manager,
+            self.gpus,
+            self.pages,
+            DeviceManager(
+                self.store,
+                self.containers.devices,
+                self.containers.hosts,
+                lambda: self.containers.defaults.bind_address,
+            ),
+            MatrixDevices(
+                self.store, self.containers.devices, self.containers.engines.bind_address
+            ),
         ]
         self.reference.routes = ROUTES
         return [
@@ -231,6 +285,23 @@ class Desk:
             return None
         roles = self._app.hub_group_roles
         return HubUsers(self.accounts, api_url=url, service=service, group_roles=roles)
+
+    def _page_listener(self, names: Names) -> Listener | None:
+        """Return who serves containers' pages, where that is on."""
+        server, port = self._app.serverapp, self._app.web_port
+        if port is None:
+            return None
+        tls = tls_options(server.ssl_options, server.certfile, server.keyfile)
+        return Listener(
+            self.pages,
+            address=self._app.web_ip,
+            port=port,
+            ssl_options=tls,
+            secure=names.template.startswith("https") if names.template else tls is not None,
+            body_limit=min(self._app.upload_limit, server.max_body_size),
+            trust_proxy=server.trust_xheaders,
+            audit=self.audit,
+        )
 
     # -- life --------------------------------------------------------------------------------------
 
@@ -265,12 +336,21 @@ class Desk:
         await self._write_token()
         self._rotation = asyncio.create_task(self._rotate_token())
         await self.containers.start()
+        if self.containers.local:
+            self.gpu_watch.start()
+        if self.listener is not None:
+            self.listener.start()
+        self.idle.start()
         await self.operations.resume()
 
     async def stop(self) -> None:
         """Let go, in reverse."""
         if self._rotation is not None:
             self._rotation.cancel()
+        if self.listener is not None:
+            await self.listener.stop()
+        await self.idle.stop()
+        await self.gpu_watch.stop()
         await self.containers.stop()
         await self.operations.stop()
         self.guard.close()
