@@ -17,7 +17,9 @@ from .session import Session
 COMMANDS = {
     "status": ("commands.system:status", "Show how the server and its services are."),
     "container": ("commands.containers:container", "Make, use and delete containers."),
-    "image": ("commands.images:image", "List, pull and delete images."),
+    "gpu": ("commands.gpus:gpu", "See GPUs, who has them, and who waits."),
+    "device": ("commands.devices:device", "See hosts with an engine; add, drain and remove them."),
+    "image": ("commands.images:image", "List, pull, build and delete images."),
     "operation": ("commands.operations:operation", "See and cancel long work."),
     "events": ("commands.system:events", "Follow what happens."),
     "api": ("commands.accounts:api", "Make, list and revoke API keys."),

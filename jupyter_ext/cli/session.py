@@ -30,7 +30,7 @@ EXIT_CODES: list[tuple[type[PlatformError], int]] = [
 ]
 """Of errors; everything else is 1."""
 
-LISTS = ("container", "image", "operation", "user", "role", "invitation")
+LISTS = ("container", "device", "image", "operation", "user", "role", "invitation")
 """Kinds of things that have a command to list them."""
 
 

@@ -18,12 +18,14 @@ from ..client.things import Thing
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 STATUS_STYLES = {
     "running": "green",
+    "ready": "green",
     "succeeded": "green",
     "healthy": "green",
     "paused": "yellow",
     "restarting": "yellow",
     "pending": "yellow",
     "degraded": "yellow",
+    "draining": "yellow",
     "dead": "red",
     "lost": "red",
     "failed": "red",

@@ -22,6 +22,7 @@ from .account_groups import (
 )
 from .call import Call, OnProgress, thing
 from .containers_aio import AsyncContainers, AsyncOperations
+from .device_groups import AsyncDevices, AsyncGpus
 from .discovery import Server, find_server
 from .events import Event, event_of
 from .flow import (
@@ -71,6 +72,8 @@ class AsyncClient:
         self.roles = AsyncRoles(self)
         self.invitations = AsyncInvitations(self)
         self.quotas = AsyncQuotas(self)
+        self.devices = AsyncDevices(self)
+        self.gpus = AsyncGpus(self)
         self.audit = AsyncAudit(self)
         self.system = AsyncSystem(self)
 

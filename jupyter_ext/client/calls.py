@@ -102,6 +102,12 @@ def container_restart(ref: str | int, *, progress: OnProgress | None = None) -> 
     return Call("POST", where, data, thing, long=True, progress=progress)
 
 
+def container_keep(ref: str | int, *, minutes: int | None = None) -> Call[Thing]:
+    """Keep a container running that is idle: for so many minutes, or as long as it may be idle."""
+    body = {"minutes": minutes} if minutes is not None else None
+    return Call("POST", path("containers", ref, "keep"), data, thing, body=body)
+
+
 def container_update(
     ref: str | int,
     *,
@@ -158,6 +164,53 @@ def container_changes(ref: str | int) -> Call[list[Thing]]:
     return Call("GET", path("containers", ref, "changes"), data, files)
 
 
+def container_open(
+    ref: str | int, service: str = "jupyter", *, host: str | None = None
+) -> Call[Thing]:
+    """Get a link to a page of a container, which works once and within a minute.
+
+    Parameters
+    ----------
+    service
+        ``jupyter`` or ``tensorboard``.
+    host
+        The name by which the browser that will open it reaches the server.
+    """
+    body = given(None, {"service": service, "host": host})
+    return Call("POST", path("containers", ref, "open"), data, thing, body=body)
+
+
+def container_connection(ref: str | int, *, password: bool | None = None) -> Call[Thing]:
+    """Tell how to get into a container: its ports of ssh, JupyterLab and TensorBoard.
+
+    Parameters
+    ----------
+    password
+        Tell the password for all of them, too.
+    """
+    where = path("containers", ref, "connection")
+    return Call("GET", where, data, thing, {"password": password})
+
+
+def container_save(
+    ref: str | int,
+    name: str,
+    *,
+    public: bool | None = None,
+    progress: OnProgress | None = None,
+) -> Call[Thing]:
+    """Save a container, which stands still meanwhile, as an image of its owner's.
+
+    Parameters
+    ----------
+    public
+        Everybody may see it and start containers of it.
+    """
+    body = given(None, {"name": name, "public": public})
+    where = path("containers", ref, "commit")
+    return Call("POST", where, data, thing, body=body, long=True, once=True, progress=progress)
+
+
 def container_put_archive(ref: str | int, folder: str, tar: bytes) -> Call[None]:
     """Unpack a tar archive into a folder of a container."""
     where = path("containers", ref, "archive")
@@ -197,6 +250,32 @@ def image_pull(
         name, tag = split_reference(name)
     body = {"name": name, **({"tag": tag} if tag else {})}
     where = path("images", "pull")
+    return Call("POST", where, data, thing, body=body, long=True, once=True, progress=progress)
+
+
+def image_build(
+    name: str,
+    *,
+    base: str | None = None,
+    cuda: bool | None = None,
+    fresh: bool | None = None,
+    progress: OnProgress | None = None,
+) -> Call[Thing]:
+    """Build the notebook image: ``build("notebook")``; administrators may.
+
+    Parameters
+    ----------
+    base
+        What it is built on.
+    cuda
+        Build it on the server's CUDA base.
+    fresh
+        Do every step again, so that packages are the newest.
+    progress
+        Called at each step.
+    """
+    body = given(None, {"name": name, "base": base, "cuda": cuda, "fresh": fresh})
+    where = path("images", "build")
     return Call("POST", where, data, thing, body=body, long=True, once=True, progress=progress)
 
 

@@ -23,10 +23,14 @@ class Containers(Group):
     start = Method(calls.container_start)
     stop = Method(calls.container_stop)
     restart = Method(calls.container_restart)
+    keep = Method(calls.container_keep)
     update = Method(calls.container_update)
     delete = Method(calls.container_delete)
     metrics = Method(calls.container_metrics)
     changes = Method(calls.container_changes)
+    open = Method(calls.container_open)
+    connection = Method(calls.container_connection)
+    save = Method(calls.container_save)
     put_archive = Method(calls.container_put_archive)
 
     @overload

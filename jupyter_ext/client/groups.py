@@ -72,6 +72,7 @@ class Images(Group):
 
     list = Method(calls.image_list)
     pull = Method(calls.image_pull)
+    build = Method(calls.image_build)
     delete = Method(calls.image_delete)
 
 
@@ -80,6 +81,7 @@ class AsyncImages(AsyncGroup):
 
     list = AsyncMethod(calls.image_list)
     pull = AsyncMethod(calls.image_pull)
+    build = AsyncMethod(calls.image_build)
     delete = AsyncMethod(calls.image_delete)
 
 

@@ -86,6 +86,30 @@ def megabytes(written: str) -> int:
     return round(size)
 
 
+def gpus(written: str) -> str | list[int]:
+    """Read ``auto``, ``2`` or ``1,3``."""
+    if written.strip() == "auto":
+        return "auto"
+    try:
+        return [int(number) for number in written.split(",")]
+    except ValueError:
+        problem = f"{written!r} is no GPU: write auto, 2 or 1,3."
+        raise InvalidRequest(fields={"gid": problem}) from None
+
+
+def declared_gpus(written: Iterable[str]) -> list[dict[str, Any]]:
+    """Read ``UUID:MODEL:MB``, as in ``GPU-5f1c:NVIDIA L4:23034``."""
+    found: list[dict[str, Any]] = []
+    for text in written:
+        uuid, _, rest = text.strip().partition(":")
+        model, _, memory = rest.rpartition(":")
+        if not (uuid and model and memory.isascii() and memory.isdecimal()):
+            problem = f"{text!r} is no GPU: write UUID:MODEL:MB, as in GPU-5f1c:NVIDIA L4:23034."
+            raise InvalidRequest(fields={"gpus": problem})
+        found.append({"uuid": uuid, "model": model, "memory": int(memory)})
+    return found
+
+
 def cores(written: str) -> float:
     """Read a number of CPU cores, ``0.5`` or ``2``."""
     try:

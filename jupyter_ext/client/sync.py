@@ -14,6 +14,7 @@ import httpx
 from .account_groups import ApiKeys, Audit, Invitations, Quotas, Roles, Users
 from .call import Call, OnProgress, thing
 from .containers import Containers, Operations
+from .device_groups import Devices, Gpus
 from .discovery import Server, find_server
 from .events import Event, event_of
 from .flow import (
@@ -84,6 +85,8 @@ class Client:
         self.roles = Roles(self)
         self.invitations = Invitations(self)
         self.quotas = Quotas(self)
+        self.devices = Devices(self)
+        self.gpus = Gpus(self)
         self.audit = Audit(self)
         self.system = System(self)
 

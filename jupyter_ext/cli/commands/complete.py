@@ -58,3 +58,9 @@ def role_names(context: click.Context, parameter: click.Parameter, incomplete: s
     """Return the names of roles that begin with what is typed."""
     found = _names(context, "roles", lambda s: [r["name"] for r in s.client.roles.list()])
     return [name for name in found if name.startswith(incomplete)]
+
+
+def device_names(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
+    """Return the names of devices that begin with what is typed."""
+    found = _names(context, "devices", lambda s: [d["name"] for d in s.client.devices.list()])
+    return [name for name in found if name.startswith(incomplete)]

@@ -14,7 +14,7 @@ from ...client.things import Thing
 from ..lazy import Group
 from ..session import Session, pass_session
 from ..views import Column, Details, Done, Table, View, ago, size
-from .complete import container_names, image_names
+from .complete import container_names, device_names, image_names
 from .several import delete_each
 
 REF = click.argument("ref", metavar="CONTAINER", shell_complete=container_names)
@@ -82,9 +82,11 @@ def show_container(session: Session, ref: str) -> View:
             ("folders", [_mount(mount) for mount in found.get("mounts") or []]),
             ("CPU", found.get("cpu") or "no limit"),
             ("memory", size(found.get("memory_bytes") or None) or "no limit"),
+            ("device", found.get("device")),
             ("restarts", found.get("restart_policy")),
             ("created", found.get("created_at")),
             ("started", state.get("started_at")),
+            ("idle", _idle(found.get("idle"))),
             ("owner", found.get("owner")),
         ],
     )
@@ -105,6 +107,22 @@ def show_container(session: Session, ref: str) -> View:
 )
 @click.option("--cpu", metavar="CORES", help="Limit of CPU, 0.5 or 2.")
 @click.option("--mem", metavar="SIZE", help="Limit of memory, 512m or 2g.")
+@click.option("--gpu", metavar="GPU", help="auto, or numbers of GPUs: 2, or 1,3.")
+@click.option("--gpus", type=click.IntRange(1), metavar="N", help="So many, whichever are free.")
+@click.option("--gpu-model", metavar="MODEL", help="Only such ones: A100.")
+@click.option("--gpu-mem", metavar="SIZE", help="Only ones with so much memory: 24g.")
+@click.option("--wait", is_flag=True, help="Wait in the queue where none is free.")
+@click.option(
+    "--connect",
+    is_flag=True,
+    help="With ports and a password for ssh, JupyterLab and TensorBoard.",
+)
+@click.option(
+    "--device",
+    metavar="DEVICE",
+    help="On this host, by its number or name; chosen without one.",
+    shell_complete=device_names,
+)
 @click.argument("image", shell_complete=image_names)
 @click.argument("command", nargs=-1)
 @pass_session
@@ -135,10 +153,42 @@ def run_container(
         spec["cpu"] = specs.cores(options["cpu"])
     if options["mem"]:
         spec["mem"] = specs.megabytes(options["mem"])
+    if options["connect"]:
+        spec["connect"] = True
+    spec |= _gpus(options)
+    if options["device"]:
+        spec["device"] = _device(session, options["device"])
     with session.progress(f"Starting {name}") as progress:
         made = session.client.containers.create(spec, progress=progress)
     where = published(made.get("ports") or {})
     return Done(f"{made.name} is {made.status}{f' ({where})' if where else ''}.", made, made.name)
+
+
+def _device(session: Session, ref: str) -> int:
+    """Return a device's number; a name is asked for."""
+    if ref.isascii() and ref.isdecimal():
+        return int(ref)
+    return int(session.client.devices.get(ref)["did"])
+
+
+def _gpus(options: dict[str, Any]) -> dict[str, Any]:
+    """What the options say of GPUs, in the request's words."""
+    asked: dict[str, Any] = {}
+    if options["gpu"] and options["gpus"]:
+        raise click.UsageError("Give --gpu or --gpus: which ones, or how many.")
+    if options["gpu"]:
+        asked["gid"] = specs.gpus(options["gpu"])
+    if options["gpus"]:
+        asked["count"] = options["gpus"]
+    if options["gpu_model"]:
+        asked["gpu_model"] = options["gpu_model"]
+    if options["gpu_mem"]:
+        asked["gpu_memory"] = specs.megabytes(options["gpu_mem"])
+    if (options["gpu_model"] or options["gpu_mem"]) and not options["gpu"]:
+        asked.setdefault("count", 1)
+    if options["wait"]:
+        asked["wait"] = True
+    return asked
 
 
 @container.command("start")
@@ -166,6 +216,19 @@ def restart_containers(session: Session, refs: tuple[str, ...]) -> View:
     """Stop and start containers."""
     with session.progress("Restarting") as progress:
         return _changed(session.client.containers.restart(ref, progress=progress) for ref in refs)
+
+
+@container.command("keep")
+@click.option(
+    "-m", "--minutes", type=click.IntRange(1), help="So long, as far as your rules allow."
+)
+@REFS
+@pass_session
+def keep_containers(session: Session, refs: tuple[str, ...], minutes: int | None) -> View:
+    """Keep containers running that are idle."""
+    done = [session.client.containers.keep(ref, minutes=minutes) for ref in refs]
+    text = "\n".join(f"{c.name} is kept until {c.idle.kept_until}." for c in done)
+    return Done(text, done, "\n".join(c.name for c in done))
 
 
 @container.command("rm")
@@ -231,6 +294,71 @@ def execute(
     session.exit_code = run.exit_code or 0
 
 
+@container.command("open")
+@click.option(
+    "--service",
+    type=click.Choice(("jupyter", "tensorboard")),
+    default="jupyter",
+    show_default=True,
+    help="Which of its pages.",
+)
+@click.option("--no-browser", is_flag=True, help="Print the link only.")
+@REF
+@pass_session
+def open_page(session: Session, ref: str, service: str, no_browser: bool) -> View:
+    """Open a container's web page in the browser, without a password.
+
+    The link works once, and within a minute.
+    """
+    link = session.client.containers.open(ref, service)
+    if session.console.interactive and not (no_browser or session.json or session.quiet):
+        import webbrowser
+
+        if webbrowser.open(link.url, new=2):
+            return Done(f"{ref} is open in the browser; if not, at {link.url}", link, link.url)
+    return Done(f"Open within a minute, once:\n{link.url}", link, link.url)
+
+
+@container.command("connection")
+@click.option("--password", is_flag=True, help="Show the password, too.")
+@REF
+@pass_session
+def show_connection(session: Session, ref: str, password: bool) -> View:
+    """Show how to get into a container that was made with --connect."""
+    found = session.client.containers.connection(ref, password=password or None)
+    ports = {name: port for name, port in found["ports"].items() if port}
+    if not ports:
+        raise click.UsageError(f"{ref} has none of these ports. Make one with `run --connect`.")
+    hidden = "hidden: --password shows it" if found["has_password"] else "none"
+    ssh, host = ports.get("ssh"), found["ip"]
+    return Details(
+        found,
+        [
+            ("ssh", ssh and f"ssh -p {ssh} {found['user']}@{host}"),
+            ("JupyterLab", _address(host, ports.get("jupyter"))),
+            ("TensorBoard", _address(host, ports.get("tensorboard"))),
+            ("password", found.get("password") or hidden),
+        ],
+    )
+
+
+@container.command("save")
+@click.option("--public", is_flag=True, help="For everybody, not for you alone.")
+@REF
+@click.argument("image", metavar="IMAGE")
+@pass_session
+def save_container(session: Session, ref: str, image: str, public: bool) -> View:
+    """Save a container, with all that was installed in it, as IMAGE.
+
+    What its environment was given is not kept.
+    """
+    with session.progress(f"Saving {ref}") as progress:
+        saved = session.client.containers.save(ref, image, public=public or None, progress=progress)
+    name = ", ".join(saved.get("tags") or [image])
+    whose = "for everybody" if saved.get("public") else "private"
+    return Done(f"Saved as {name} ({size(saved.get('size'))}), {whose}.", saved, name)
+
+
 @container.command("stats")
 @click.option("-w", "--watch", is_flag=True, help="Go on until interrupted.")
 @click.argument("refs", metavar="[CONTAINER]...", nargs=-1, shell_complete=container_names)
@@ -269,9 +397,27 @@ def published(ports: dict[str, int | None]) -> str:
     return ", ".join(text.removesuffix("/tcp") for text in shown)
 
 
+def _address(host: str, port: int | None) -> str | None:
+    shown = f"[{host}]" if ":" in host else host
+    return f"http://{shown}:{port}" if port else None
+
+
 def _mount(mount: Thing) -> str:
     mode = ":ro" if mount.get("read_only") else ""
     return f"{mount.get('host_path')}:{mount.get('container_path')}{mode}"
+
+
+def _idle(idle: Thing | None) -> str | None:
+    """Return what the rules of time say of a container."""
+    if idle is None:
+        return None
+    if idle.get("stopped_at"):
+        return f"stopped at {idle['stopped_at']}, reason: {idle['reason']}"
+    words = [f"since {idle['since']}"]
+    for name, text in (("kept_until", "kept until"), ("stops_at", "stops at")):
+        if idle.get(name):
+            words.append(f"{text} {idle[name]}")
+    return ", ".join(words)
 
 
 def _made_up(image: str) -> str:

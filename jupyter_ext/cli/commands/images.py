@@ -21,7 +21,7 @@ COLUMNS = [
 
 @click.group(cls=Group)
 def image() -> None:
-    """List, pull and delete images."""
+    """List, pull, build and delete images."""
 
 
 @image.command("list")
@@ -42,6 +42,22 @@ def pull_image(session: Session, name: str) -> View:
         pulled = session.client.images.pull(name, progress=progress)
     tags = ", ".join(pulled.get("tags") or [name])
     return Done(f"Pulled {tags} ({size(pulled.get('size'))}).", pulled, tags)
+
+
+@image.command("build")
+@click.option("--base", metavar="IMAGE", help="What it is built on: an image of Debian's family.")
+@click.option("--cuda", is_flag=True, help="Build it on the server's CUDA base.")
+@click.option("--fresh", is_flag=True, help="Do every step again, for the newest packages.")
+@click.argument("name", type=click.Choice(["notebook"]))
+@pass_session
+def build_image(session: Session, name: str, base: str | None, cuda: bool, fresh: bool) -> View:
+    """Build the image with ssh, JupyterLab and TensorBoard, which is number 1 and everybody's."""
+    with session.progress(f"Building {name}") as progress:
+        built = session.client.images.build(
+            name, base=base, cuda=cuda or None, fresh=fresh or None, progress=progress
+        )
+    tags = ", ".join(built.get("tags") or [name])
+    return Done(f"Built {tags} ({size(built.get('size'))}).", built, tags)
 
 
 @image.command("rm")

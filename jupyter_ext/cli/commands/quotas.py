@@ -38,13 +38,18 @@ def show_quota(session: Session, name: str | None) -> View:
 @click.argument("limits", metavar="RESOURCE=LIMIT...", nargs=-1, required=True)
 @pass_session
 def set_quota(session: Session, name: str, limits: tuple[str, ...]) -> View:
-    """Limit a user or a role: containers=5 cpu=2.5 memory=8GB disk=none gpus=default."""
+    """Limit a user or a role: containers=5 cpu=2.5 memory=8GB disk=none gpus=default.
+
+    idle_minutes=120 idle_warning_minutes=15 stops containers that nobody uses,
+    lifetime_minutes=1440 those that run that long; keep_minutes=480 is how long one
+    `container keep` postpones a stop at most.
+    """
     return _table(session.client.quotas.set(name, **dict(map(_limit, limits))))
 
 
 def _table(found: Thing) -> Table:
-    quotas = [Thing({"resource": name, **quota}) for name, quota in found.quotas.items()]
-    return Table(COLUMNS, quotas)
+    limits = [*found.quotas.items(), *(found.get("rules") or {}).items()]
+    return Table(COLUMNS, [Thing({"resource": name, **limit}) for name, limit in limits])
 
 
 def _limit(written: str) -> tuple[str, float | str | None]:
