@@ -1,4 +1,4 @@
-"""In the notebook: ``%container``, ``%%container`` and `ContainersPanel`."""
+"""In the notebook: ``%container``, ``%gpu``, `ContainersPanel` and `GpusPanel`."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
+    from .gpu_panel import GpusPanel
     from .panel import ContainersPanel
 
-__all__ = ["ContainersPanel", "load_ipython_extension", "unload_ipython_extension"]
+__all__ = ["ContainersPanel", "GpusPanel", "load_ipython_extension", "unload_ipython_extension"]
 
 
 def load_ipython_extension(shell: InteractiveShell) -> None:
@@ -21,20 +22,28 @@ def load_ipython_extension(shell: InteractiveShell) -> None:
     ipython: Any = shell  # its methods have no types
     for key in ("%container", "%%container"):
         ipython.set_hook("complete_command", complete, str_key=key)
-    ipython.push({"ContainersPanel": _panel}, interactive=False)
+    ipython.push({"ContainersPanel": _containers, "GpusPanel": _gpus}, interactive=False)
 
 
 def unload_ipython_extension(shell: InteractiveShell) -> None:
     """Answer ``%unload_ext jupyter_ext``."""
     for kind in ("line", "cell"):
-        shell.magics_manager.magics[kind].pop("container", None)
+        for name in ("container", "gpu"):
+            shell.magics_manager.magics[kind].pop(name, None)
 
 
-def _panel(**options: Any) -> ContainersPanel:
+def _containers(**options: Any) -> ContainersPanel:
     """Make a `ContainersPanel`, importing widgets when one is asked for."""
     from .panel import ContainersPanel
 
     return ContainersPanel(**options)
+
+
+def _gpus(**options: Any) -> GpusPanel:
+    """Make a `GpusPanel`, importing widgets when one is asked for."""
+    from .gpu_panel import GpusPanel
+
+    return GpusPanel(**options)
 
 
 def __getattr__(name: str) -> Any:
@@ -42,4 +51,8 @@ def __getattr__(name: str) -> Any:
         from .panel import ContainersPanel
 
         return ContainersPanel
+    if name == "GpusPanel":
+        from .gpu_panel import GpusPanel
+
+        return GpusPanel
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,13 +1,13 @@
-"""What the panel knows, kept up to date by a thread on the event socket."""
+"""What a panel knows, kept up to date by a thread on the event socket."""
 
 from __future__ import annotations
 
 import logging
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 from ..client.events import Frame
 from ..client.things import Thing
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("jupyter_ext.notebook")
 
-TOPICS = ("engine", "containers", "images", "operations", "container-stats")
 POINTS = 120
 """Kept of each chart; one comes every 2 s."""
 LOG_LINES = 1000
@@ -41,9 +40,8 @@ class Usage:
         self.limit = float(sample.get("memory_limit") or self.limit)
 
 
-@dataclass
-class State:
-    """All that the panel shows.
+class Shown(Protocol):
+    """All that a panel shows.
 
     Parameters
     ----------
@@ -51,6 +49,27 @@ class State:
         Why it is not live, for a person; empty when it is.
     """
 
+    trouble: str
+
+    @property
+    def topics(self) -> Sequence[str]:
+        """What is subscribed to."""
+
+    def begin(self, topic: str, snapshot: Thing) -> None:
+        """Take a topic's state at the time of the subscription."""
+
+    def apply(self, frame: Frame) -> bool:
+        """Take a change; whether it was one."""
+
+
+S = TypeVar("S", bound=Shown)
+
+
+@dataclass
+class State:
+    """All that the panel of containers shows."""
+
+    topics = ("engine", "containers", "images", "operations", "container-stats")
     containers: dict[str, Thing] = field(default_factory=dict)
     images: dict[str, Thing] = field(default_factory=dict)
     operations: dict[str, Thing] = field(default_factory=dict)
@@ -119,8 +138,8 @@ class State:
         )
 
 
-class LiveFeed:
-    """Keeps a `State` up to date until it is closed.
+class LiveFeed(Generic[S]):
+    """Keeps a state up to date until it is closed.
 
     Parameters
     ----------
@@ -128,17 +147,18 @@ class LiveFeed:
         Called in the feed's thread with the topic that changed.
     """
 
-    def __init__(self, client: Client, on_change: Callable[[str], None]) -> None:
-        self.state = State()
+    about = ""
+    """What its thread is named after."""
+
+    def __init__(self, client: Client, on_change: Callable[[str], None], state: S) -> None:
+        self.state = state
         self.lock = threading.RLock()
         self._client = client
         self._on_change = on_change
         self._closed = threading.Event()
         self._live: Live | None = None
-        self._following: set[int] = set()
-        self._thread = threading.Thread(
-            target=self._run, name="jupyter_ext containers", daemon=True
-        )
+        name = f"jupyter_ext {self.about}"
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
 
     @property
     def alive(self) -> bool:
@@ -157,25 +177,6 @@ class LiveFeed:
             live.close()
         if self.alive and threading.current_thread() is not self._thread:
             self._thread.join(5)
-
-    def follow_logs(self, cid: int) -> None:
-        """Start to collect what a container prints."""
-        with self.lock:
-            self.state.logs[str(cid)] = deque(maxlen=LOG_LINES)
-            self._following.add(cid)
-        self._post("subscribe", cid)
-
-    def leave_logs(self, cid: int) -> None:
-        """Stop to collect it."""
-        with self.lock:
-            self._following.discard(cid)
-            self.state.logs.pop(str(cid), None)
-        self._post("unsubscribe", cid)
-
-    def _post(self, kind: str, cid: int) -> None:
-        live = self._live
-        if live is not None:
-            live.post(kind, {"topic": "container-logs", "cid": cid, "tail": 200})
 
     def _run(self) -> None:
         delay = 0.0
@@ -201,17 +202,20 @@ class LiveFeed:
             self._closed.wait(delay)
 
     def _listen(self, live: Live) -> None:
-        for topic in TOPICS:
+        refused: list[PlatformError] = []
+        for topic in self.state.topics:
             try:
                 snapshot = live.subscribe(topic)
             except PlatformError as error:
                 log.info("No %s: %s", topic, error)
+                refused.append(error)
                 continue
             with self.lock:
                 self.state.begin(topic, snapshot)
             self._on_change(topic)
-        for cid in list(self._following):
-            self._post("subscribe", cid)
+        if len(refused) == len(self.state.topics):
+            raise refused[0]
+        self._subscribed()
         self._tell("")
         for frame in live:
             if self._closed.is_set():
@@ -221,7 +225,43 @@ class LiveFeed:
             if changed:
                 self._on_change(frame.type)
 
+    def _subscribed(self) -> None:
+        """Do what else belongs to a new connection."""
+
     def _tell(self, trouble: str) -> None:
         with self.lock:
             self.state.trouble = trouble
         self._on_change("connection")
+
+
+class ContainerFeed(LiveFeed[State]):
+    """Follows containers and, where asked to, what they print."""
+
+    about = "containers"
+
+    def __init__(self, client: Client, on_change: Callable[[str], None]) -> None:
+        super().__init__(client, on_change, State())
+        self._following: set[int] = set()
+
+    def follow_logs(self, cid: int) -> None:
+        """Start to collect what a container prints."""
+        with self.lock:
+            self.state.logs[str(cid)] = deque(maxlen=LOG_LINES)
+            self._following.add(cid)
+        self._post("subscribe", cid)
+
+    def leave_logs(self, cid: int) -> None:
+        """Stop to collect it."""
+        with self.lock:
+            self._following.discard(cid)
+            self.state.logs.pop(str(cid), None)
+        self._post("unsubscribe", cid)
+
+    def _post(self, kind: str, cid: int) -> None:
+        live = self._live
+        if live is not None:
+            live.post(kind, {"topic": "container-logs", "cid": cid, "tail": 200})
+
+    def _subscribed(self) -> None:
+        for cid in list(self._following):
+            self._post("subscribe", cid)

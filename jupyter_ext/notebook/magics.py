@@ -8,9 +8,10 @@ from typing import Any
 
 import click
 from IPython.core.interactiveshell import InteractiveShell
-from IPython.core.magic import Magics, line_cell_magic, magics_class
+from IPython.core.magic import Magics, line_cell_magic, line_magic, magics_class
 
 from ..cli.commands.containers import container
+from ..cli.commands.gpus import gpu
 from ..cli.console import Console, TerminalConsole
 from ..cli.lazy import Command
 from ..cli.session import Session
@@ -89,6 +90,11 @@ class ContainerMagics(Magics):
         if cell is None:
             return self._run(container, words or ["--help"], PROGRAM)
         return self._run(in_container, words, "%%container")
+
+    @line_magic("gpu")  # type: ignore[arg-type]  # IPython types it as never called
+    def gpu(self, line: str) -> Any:
+        """See GPUs: ``%gpu list``, ``show``, ``who``, ``queue``."""
+        return self._run(gpu, _split(line) or ["list"], "%gpu")
 
     def _run(self, command: click.Command, words: list[str], name: str) -> Any:
         session = self.session

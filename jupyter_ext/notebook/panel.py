@@ -13,7 +13,7 @@ from ..cli.views import Table, clean
 from ..client import Client
 from ..client.things import Thing
 from ..errors import PlatformError
-from .feed import LiveFeed
+from .feed import ContainerFeed
 
 try:
     import ipywidgets as widgets
@@ -71,7 +71,7 @@ class ContainersPanel(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no 
                 self._image_box,
             ]
         )
-        self._feed = LiveFeed(self._client, self._changed)
+        self._feed = ContainerFeed(self._client, self._changed)
         self._first_look()
         self._feed.start()
 
