@@ -5,6 +5,7 @@ import {
   copyIcon,
   deleteIcon,
   runIcon,
+  saveIcon,
   stopIcon,
   terminalIcon
 } from '@jupyterlab/ui-components';
@@ -18,6 +19,7 @@ import { Container, isUp } from './model/types';
 import { CommandIDs } from './tokens';
 import type { Desk } from './view/desk';
 import { confirmRemove } from './widgets/removedialog';
+import { saveAsImage } from './widgets/savedialog';
 
 /** The tabs that commands open. */
 export interface Tabs {
@@ -153,6 +155,18 @@ export function addCommands(
     });
   }
 
+  commands.addCommand(CommandIDs.keep, {
+    label: named(trans.__('Keep Running'), trans.__('Keep Container Running…')),
+    isEnabled: args => isUp(at(args) ?? { status: 'running' }),
+    execute: async args => {
+      const title = trans.__('Keep which container running?');
+      const found = await chooseContainer(desk, cidOf(args), title, isUp);
+      if (found) {
+        const failed = trans.__('%1 is not kept', found.name);
+        await telling(desk, failed, actions.keep(found));
+      }
+    }
+  });
   commands.addCommand(CommandIDs.remove, {
     label: named(trans.__('Delete…'), trans.__('Delete Container…')),
     icon: deleteIcon,
@@ -166,6 +180,25 @@ export function addCommands(
       if (found && (!confirms() || (await confirmRemove(desk, found)))) {
         const failed = trans.__('%1 was not deleted', found.name);
         await telling(desk, failed, actions.remove(found));
+      }
+    }
+  });
+  commands.addCommand(CommandIDs.saveImage, {
+    label: named(
+      trans.__('Save as Image…'),
+      trans.__('Save Container as Image…')
+    ),
+    icon: saveIcon,
+    isEnabled: args => {
+      const container = at(args);
+      return !container || !store.state.deeds.has(container.cid);
+    },
+    execute: async args => {
+      const title = trans.__('Save which container?');
+      const found = await chooseContainer(desk, cidOf(args), title);
+      if (found) {
+        const failed = trans.__('%1 was not saved', found.name);
+        await telling(desk, failed, saveAsImage(desk, found));
       }
     }
   });
@@ -206,6 +239,8 @@ export function addToPalette(palette: ICommandPalette, desk: Desk): void {
     CommandIDs.start,
     CommandIDs.stop,
     CommandIDs.restart,
+    CommandIDs.keep,
+    CommandIDs.saveImage,
     CommandIDs.remove,
     CommandIDs.removeImage,
     CommandIDs.account,

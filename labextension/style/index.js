@@ -3,4 +3,5 @@ import './panel.css';
 import './form.css';
 import './logs.css';
 import './details.css';
+import './save.css';
 import './people.css';

@@ -156,11 +156,11 @@ describe("the server's problems", () => {
 
   it('are kept when the form has no such field', () => {
     const { placed, rest } = place(filled, [
-      { field: 'gid', message: 'no GPU here' },
+      { field: 'restart_policy', message: 'no such' },
       { field: '', message: 'all wrong' }
     ]);
     expect(placed.size).toBe(0);
-    expect(rest).toEqual(['gid: no GPU here', 'all wrong']);
+    expect(rest).toEqual(['restart_policy: no such', 'all wrong']);
   });
 });
 

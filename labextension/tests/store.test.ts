@@ -46,6 +46,28 @@ describe('the store', () => {
     expect(store.state.containers?.size).toBe(0);
   });
 
+  it('shows that one is idle, and takes no other news for a container', () => {
+    const idle = {
+      since: '2026-11-20T11:00:00Z',
+      stops_at: '2026-11-20T12:00:00Z',
+      kept_until: null,
+      warned_at: '2026-11-20T11:50:00Z',
+      stopped_at: null,
+      reason: 'idle' as const
+    };
+    event('containers', { event: 'changed', container: container({ idle }) });
+    event('containers', {
+      event: 'idle_warning',
+      cid: 1,
+      name: 'web',
+      reason: 'idle',
+      stops_at: idle.stops_at
+    });
+    expect([...(store.state.containers ?? [])]).toEqual([
+      [1, container({ idle })]
+    ]);
+  });
+
   it('follows images as they change and go', () => {
     const other = image({ id: 'sha256:ff', tags: ['redis:7'] });
     event('images', { event: 'changed', image: other });

@@ -11,6 +11,7 @@ export function container(part: Partial<Container> = {}): Container {
     created_at: '2026-11-20T10:00:00Z',
     owner: 'admin',
     ports: {},
+    gpus: [],
     ...part
   };
 }
@@ -24,6 +25,7 @@ export function image(part: Partial<Image> = {}): Image {
     created_at: '2026-11-20T10:00:00Z',
     owner: null,
     public: true,
+    connect: false,
     ...part
   };
 }

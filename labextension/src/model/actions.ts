@@ -6,6 +6,7 @@ import type {
   FieldProblem,
   Image,
   NewContainer,
+  NewImage,
   Operation
 } from './types';
 
@@ -39,6 +40,10 @@ export class Actions {
     }
   }
 
+  async keep(container: Container): Promise<void> {
+    this.store.putContainer(await this.api.keep(container.cid));
+  }
+
   async remove(container: Container): Promise<void> {
     const deed = this.store.begin(container.cid, 'deleting');
     try {
@@ -67,6 +72,16 @@ export class Actions {
   /** Begin to pull an image; null where there is nothing to wait for. */
   async pull(reference: string): Promise<Operation | null> {
     const outcome: Outcome<Image> = await this.api.pull(reference);
+    if (outcome.done) {
+      return null;
+    }
+    this.store.putOperation(outcome.operation);
+    return outcome.operation;
+  }
+
+  /** Begin to save a container as an image; null where it is saved already. */
+  async save(container: Container, body: NewImage): Promise<Operation | null> {
+    const outcome = await this.api.save(container.cid, body);
     if (outcome.done) {
       return null;
     }

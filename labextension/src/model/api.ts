@@ -2,6 +2,8 @@ import { URLExt } from '@jupyterlab/coreutils';
 import { ServerConnection } from '@jupyterlab/services';
 import { UUID } from '@lumino/coreutils';
 
+import type { Changes } from './changes';
+import type { Connection, OpenPage, Service } from './connection';
 import { insist } from './insist';
 import { ApiError, Outcome, readReply, wordsOf } from './reply';
 import type {
@@ -9,6 +11,7 @@ import type {
   ContainerDetail,
   Image,
   NewContainer,
+  NewImage,
   Operation
 } from './types';
 
@@ -39,13 +42,27 @@ export class Api {
     return this.ask('GET', `containers/${cid}`);
   }
 
-  /** How many files a container added, changed or deleted since it was made. */
-  async changes(cid: number): Promise<number> {
-    const { total } = await this.ask<{ total: number }>(
-      'GET',
-      `containers/${cid}/changes`
-    );
-    return total;
+  /** Files that a container added, changed or deleted since it was made. */
+  changes(cid: number): Promise<Changes> {
+    return this.ask('GET', `containers/${cid}/changes`);
+  }
+
+  /** How to get into a container; its password only where that is asked for. */
+  connection(cid: number, password = false): Promise<Connection> {
+    const query = { password: String(password) };
+    return this.ask('GET', `containers/${cid}/connection`, query);
+  }
+
+  /** A page of a container's, for a short time. */
+  openPage(cid: number, service: Service): Promise<OpenPage> {
+    // Not every name leads from the reader's browser to the page: the server can tell.
+    const host = new URL(this.settings.baseUrl, location.href).hostname;
+    return this.ask('POST', `containers/${cid}/open`, {}, { service, host });
+  }
+
+  /** Save a container as an image. */
+  save(cid: number, body: NewImage): Promise<Outcome<Image>> {
+    return this.call('POST', `containers/${cid}/commit`, body);
   }
 
   create(body: NewContainer): Promise<Outcome<Container>> {
@@ -57,6 +74,11 @@ export class Api {
     action: 'start' | 'stop' | 'restart'
   ): Promise<Outcome<Container>> {
     return this.call('POST', `containers/${cid}/${action}`);
+  }
+
+  /** Keep a container running that is idle, for as long as it may be. */
+  keep(cid: number): Promise<Container> {
+    return this.ask('POST', `containers/${cid}/keep`);
   }
 
   remove(cid: number): Promise<Outcome<unknown>> {

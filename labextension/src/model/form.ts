@@ -27,6 +27,11 @@ export interface Form {
   readonly command: string;
   readonly cpu: string;
   readonly memory: string;
+  /** Empty for none, `auto` for any, or a number. */
+  readonly gpu: string;
+  readonly wait: boolean;
+  /** With ssh, JupyterLab and TensorBoard, where the image has them. */
+  readonly connect: boolean;
   readonly ports: readonly PortRow[];
   readonly variables: readonly VariableRow[];
   readonly folders: readonly FolderRow[];
@@ -41,6 +46,9 @@ export const EMPTY_FORM: Form = {
   command: '',
   cpu: '',
   memory: '',
+  gpu: '',
+  wait: false,
+  connect: true,
   ports: [],
   variables: [],
   folders: []
@@ -134,8 +142,12 @@ export function check(form: Form, words: FormWords): Problems {
   return problems;
 }
 
-/** The request that the form stands for. */
-export function toRequest(form: Form): NewContainer {
+/**
+ * The request that the form stands for.
+ *
+ * @param enterable - Whether the image's containers take ssh, JupyterLab and TensorBoard.
+ */
+export function toRequest(form: Form, enterable = false): NewContainer {
   const rows = begun(form);
   const cpu = Number(form.cpu.trim());
   const mem = Number(form.memory.trim());
@@ -156,6 +168,13 @@ export function toRequest(form: Form): NewContainer {
     })),
     ...(cpu > 0 ? { cpu } : {}),
     ...(mem > 0 ? { mem } : {}),
+    ...(form.gpu
+      ? {
+          gid: form.gpu === 'auto' ? 'auto' : Number(form.gpu),
+          wait: form.wait
+        }
+      : {}),
+    ...(enterable && form.connect ? { connect: true } : {}),
     ...(command ? { command } : {})
   };
 }
@@ -167,7 +186,9 @@ const PLAIN: Readonly<Record<string, string>> = {
   command: 'command',
   cpu: 'cpu',
   mem: 'memory',
-  memory: 'memory'
+  memory: 'memory',
+  gid: 'gpu',
+  count: 'gpu'
 };
 
 /**

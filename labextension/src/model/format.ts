@@ -71,6 +71,16 @@ export function moment(time: string | null, language: string): string {
   });
 }
 
+/** The time of day of a moment of today, in the reader's own: `14:05`; with the day on others. */
+export function clockTime(time: string, language: string, now: number): string {
+  const parsed = new Date(time);
+  const today = parsed.toDateString() === new Date(now).toDateString();
+  return parsed.toLocaleString(language, {
+    ...(today ? {} : { dateStyle: 'short' }),
+    timeStyle: 'short'
+  });
+}
+
 /** `80/tcp` as people write it: TCP goes without saying. */
 export function port(container: string): string {
   return container.endsWith('/tcp') ? container.slice(0, -4) : container;

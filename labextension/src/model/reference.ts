@@ -5,6 +5,17 @@ export function imageTitle(image: Pick<Image, 'tags' | 'id'>): string {
   return image.tags[0] ?? image.id.replace(/^sha256:/, '').slice(0, 12);
 }
 
+/** The image that goes by a name as a person types it. */
+export function imageNamed(
+  images: readonly Image[],
+  name: string
+): Image | undefined {
+  const typed = name.trim();
+  return images.find(({ tags }) =>
+    tags.some(tag => tag === typed || tag === `${typed}:latest`)
+  );
+}
+
 /**
  * An image's name apart from the registry that it comes from, so that a narrow place shows the name.
  *

@@ -3,7 +3,15 @@ import { ISignal, Signal } from '@lumino/signaling';
 
 import { EMPTY_SERIES, extend, Series } from './series';
 import type { ConnectionState, Data, EventSocket } from './socket';
-import { Container, Engine, hasEnded, Image, Operation, Sample } from './types';
+import {
+  Container,
+  Engine,
+  Gpu,
+  hasEnded,
+  Image,
+  Operation,
+  Sample
+} from './types';
 
 /** What is being done to a container at this tab's request, until it is done. */
 export type Deed = 'starting' | 'stopping' | 'restarting' | 'deleting';
@@ -19,6 +27,9 @@ export interface State {
   readonly mountRoots: readonly string[];
   readonly containers: ReadonlyMap<number, Container> | null;
   readonly images: ReadonlyMap<string, Image> | null;
+  readonly gpus: readonly Gpu[];
+  /** How many wait for a GPU. */
+  readonly waiting: number;
   readonly operations: ReadonlyMap<string, Operation>;
   /** Operations under way, and failed ones that nobody has read yet; oldest first. */
   readonly current: readonly Operation[];
@@ -36,6 +47,8 @@ const INITIAL: State = {
   mountRoots: [],
   containers: null,
   images: null,
+  gpus: [],
+  waiting: 0,
   operations: new Map(),
   current: [],
   deeds: new Map(),
@@ -100,6 +113,11 @@ export class Store {
         this.set({ images: new Map(items.map(image => [image.id, image])) });
       },
       onEvent: data => this.onImage(data)
+    });
+    socket.follow({
+      topic: 'gpus',
+      onSnapshot: data => this.onGpus(data),
+      onEvent: data => this.onGpus(data)
     });
     socket.follow({
       topic: 'operations',
@@ -196,6 +214,13 @@ export class Store {
     }
   }
 
+  private onGpus(data: Data): void {
+    this.set({
+      gpus: data['gpus'] as readonly Gpu[],
+      waiting: data['waiting'] as number
+    });
+  }
+
   private onContainers(data: Data): void {
     const items = data['items'] as readonly Container[];
     const staleSince = (data['stale_since'] as string | null) ?? null;
@@ -206,7 +231,7 @@ export class Store {
   private onContainer(data: Data): void {
     if (data['event'] === 'removed') {
       this.dropContainer(data['cid'] as number);
-    } else {
+    } else if (data['event'] === 'changed') {
       this.putContainer(data['container'] as Container);
     }
   }

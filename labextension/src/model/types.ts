@@ -15,6 +15,16 @@ export type ContainerStatus =
 /** Published ports by container port: `{"80/tcp": 8080}`; null is exposed, not published. */
 export type Ports = Readonly<Record<string, number | null>>;
 
+/** When a container is stopped for being idle, or for its age; null moments are none. */
+export interface Idle {
+  readonly since: string | null;
+  readonly stops_at: string | null;
+  readonly kept_until: string | null;
+  readonly warned_at: string | null;
+  readonly stopped_at: string | null;
+  readonly reason: 'idle' | 'lifetime' | null;
+}
+
 export interface Container {
   readonly id: string;
   readonly cid: number;
@@ -25,6 +35,10 @@ export interface Container {
   readonly created_at: string;
   readonly owner: string;
   readonly ports: Ports;
+  /** Null where no rule says how long it may be idle or run. */
+  readonly idle?: Idle | null;
+  /** The GPUs that it was made with. */
+  readonly gpus: readonly number[];
 }
 
 export interface Mount {
@@ -76,6 +90,41 @@ export interface Image {
   readonly created_at: string;
   readonly owner: string | null;
   readonly public: boolean;
+  /** Its containers take ssh, JupyterLab and TensorBoard. */
+  readonly connect: boolean;
+}
+
+/** An image to be made of a container. */
+export interface NewImage {
+  readonly name: string;
+  readonly public: boolean;
+}
+
+/** Who has a GPU; of somebody else's only since when. */
+export interface GpuHolder {
+  readonly since: string;
+  readonly mine: boolean;
+  readonly cid: number | null;
+  readonly container: string | null;
+  readonly username: string | null;
+}
+
+export interface Gpu {
+  readonly gid: number;
+  readonly device: number;
+  readonly uuid: string;
+  readonly model: string;
+  readonly memory: number;
+  readonly parent: string | null;
+  readonly mode: 'exclusive' | 'shared';
+  readonly slots: number;
+  readonly free: number;
+  readonly present: boolean;
+  readonly holders: readonly GpuHolder[];
+  readonly utilization: number | null;
+  readonly memory_used: number | null;
+  readonly temperature: number | null;
+  readonly power: number | null;
 }
 
 /** One layer of an image on its way: bytes, where the engine tells them. */
@@ -141,6 +190,12 @@ export interface NewContainer {
   readonly volumes: readonly Mount[];
   readonly cpu?: number;
   readonly mem?: number;
+  /** The number of a GPU, or any that is free. */
+  readonly gid?: number | 'auto';
+  /** Wait in the queue where it is not free. */
+  readonly wait?: boolean;
+  /** With ports and a password for ssh, JupyterLab and TensorBoard. */
+  readonly connect?: boolean;
   /** A command line; the server splits it as a shell does. */
   readonly command?: string;
 }
@@ -151,6 +206,6 @@ export function hasEnded(operation: Operation): boolean {
 }
 
 /** A container that a process runs in, so that it can be entered and measured. */
-export function isUp(container: Container): boolean {
+export function isUp(container: Pick<Container, 'status'>): boolean {
   return container.status === 'running' || container.status === 'paused';
 }

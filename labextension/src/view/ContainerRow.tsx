@@ -12,6 +12,7 @@ import { Container, isUp } from '../model/types';
 import { CommandIDs } from '../tokens';
 import { useCommand, useDesk, useStore } from './desk';
 import { IconButton } from './IconButton';
+import { IdleNotice } from './IdleNotice';
 import { Ports } from './Ports';
 import { statusWord, toneOf } from './status';
 import { Use } from './Use';
@@ -98,6 +99,7 @@ export const ContainerRow = React.memo(function ContainerRow(props: {
           </span>
         )}
       </div>
+      <IdleNotice container={container} />
       {up && <Ports ports={container.ports} />}
       {up && <Use cid={cid} />}
     </li>

@@ -8,12 +8,14 @@ import {
   Problems,
   toRequest
 } from '../model/form';
-import { proposeName } from '../model/reference';
+import { imageNamed, proposeName } from '../model/reference';
 import { ApiError, wordsOf } from '../model/reply';
 import type { Operation } from '../model/types';
+import { ConnectChoice } from './ConnectChoice';
 import { useDesk, useStore } from './desk';
 import { Field } from './Field';
 import { FolderRows } from './FolderRows';
+import { GpuChoice } from './GpuChoice';
 import { Cure } from './Notice';
 import { OperationProgress } from './OperationProgress';
 import { PortRows } from './PortRows';
@@ -47,10 +49,10 @@ export function CreateForm(props: CreateFormProps): React.ReactElement {
   const body = React.useRef<HTMLFormElement>(null);
   const list = React.useId();
 
-  const tags = [...(images?.values() ?? [])].flatMap(image => image.tags);
-  const known = tags.some(
-    tag => tag === form.image.trim() || tag === `${form.image.trim()}:latest`
-  );
+  const all = [...(images?.values() ?? [])];
+  const tags = all.flatMap(image => image.tags);
+  const image = imageNamed(all, form.image);
+  const enterable = image?.connect ?? false;
   const taken = new Set([...(containers?.values() ?? [])].map(c => c.name));
   const proposed = proposeName(form.image.trim(), taken);
   const shown = named ? form : { ...form, name: proposed };
@@ -78,7 +80,7 @@ export function CreateForm(props: CreateFormProps): React.ReactElement {
     }
     setSending(true);
     try {
-      const started = await actions.create(toRequest(shown));
+      const started = await actions.create(toRequest(shown, enterable));
       if (started) {
         setOperation(started);
         const ended = await actions.end(started);
@@ -122,7 +124,7 @@ export function CreateForm(props: CreateFormProps): React.ReactElement {
             value={form.image}
             problem={problems.get('image')}
             hint={
-              form.image.trim() && images && !known
+              form.image.trim() && images && !image
                 ? trans.__('Not here yet: it is pulled first.')
                 : undefined
             }
@@ -150,6 +152,12 @@ export function CreateForm(props: CreateFormProps): React.ReactElement {
             input={{ spellCheck: false, placeholder: trans.__('my-service') }}
           />
         </div>
+        {enterable && (
+          <ConnectChoice
+            checked={form.connect}
+            onChange={connect => change({ connect })}
+          />
+        )}
         <PortRows
           rows={form.ports}
           problems={problems}
@@ -182,6 +190,12 @@ export function CreateForm(props: CreateFormProps): React.ReactElement {
             input={{ inputMode: 'numeric', placeholder: trans.__('default') }}
           />
         </div>
+        <GpuChoice
+          gpu={form.gpu}
+          wait={form.wait}
+          problem={problems.get('gpu')}
+          onChange={change}
+        />
         <Field
           label={trans.__('Command')}
           value={form.command}

@@ -1,6 +1,7 @@
 import {
   deleteIcon,
   runIcon,
+  saveIcon,
   stopIcon,
   terminalIcon
 } from '@jupyterlab/ui-components';
@@ -45,6 +46,12 @@ export function DetailActions(props: {
         label={trans.__('Terminal')}
         disabled={props.container.status !== 'running'}
         onClick={() => run(CommandIDs.terminal, { cid })}
+      />
+      <IconButton
+        icon={saveIcon}
+        label={trans.__('Save as image')}
+        disabled={busy}
+        onClick={() => run(CommandIDs.saveImage, { cid })}
       />
       <IconButton
         icon={deleteIcon}

@@ -5,9 +5,11 @@ import { bytes, moment } from '../model/format';
 import type { Container, ContainerDetail } from '../model/types';
 import { isUp } from '../model/types';
 import { wordsOf } from '../model/reply';
+import { ConnectionCard } from './ConnectionCard';
 import { DetailActions } from './DetailActions';
 import { useDesk, useStore } from './desk';
 import { Environment } from './Environment';
+import { GrantedGpus } from './GrantedGpus';
 import { Notice } from './Notice';
 import { Ports } from './Ports';
 import { statusWord, toneOf } from './status';
@@ -48,12 +50,22 @@ export function Details(props: { cid: number }): React.ReactElement {
           {failure}
         </div>
       )}
+      {detail && (
+        <ConnectionCard
+          detail={{ ...detail, ...container, ports: detail.ports }}
+        />
+      )}
       {isUp(container) && <UseCharts cid={cid} />}
       <dl className="jx-Facts">
         <Fact label={trans.__('Image')}>{container.image}</Fact>
         <Fact label={trans.__('Ports')}>
           <Ports ports={container.ports} all />
         </Fact>
+        {container.gpus.length > 0 && (
+          <Fact label={trans.__('GPUs')}>
+            <GrantedGpus gids={container.gpus} />
+          </Fact>
+        )}
         <Fact label={trans.__('Owner')}>{container.owner}</Fact>
         <Fact label={trans.__('Created')}>
           {moment(container.created_at, language)}

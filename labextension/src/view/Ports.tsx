@@ -28,7 +28,7 @@ export function Ports(props: {
           >
             {port(inside)}
           </span>
-        ) : inside.endsWith('/udp') ? (
+        ) : inside.endsWith('/udp') || inside === '22/tcp' ? (
           <span key={inside} className="jx-Port">
             {`${host} → ${port(inside)}`}
           </span>

@@ -21,7 +21,7 @@ export function RemoveContainer(props: {
       .catch(() => undefined);
     actions.api
       .changes(container.cid)
-      .then(found => here && setChanged(found))
+      .then(({ total }) => here && setChanged(total))
       .catch(() => undefined);
     return () => {
       here = false;

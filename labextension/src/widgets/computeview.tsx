@@ -8,10 +8,11 @@ import { pullIcon } from '../icons';
 import { CommandIDs } from '../tokens';
 import { ContainerList } from '../view/ContainerList';
 import { Desk, DeskWidget } from '../view/desk';
+import { GpuList } from '../view/GpuList';
 import { ImageList } from '../view/ImageList';
 import { section, titled } from './section';
 
-/** Containers above, images below. */
+/** Containers above, images below, GPUs between them where there are any. */
 export class ComputeView extends SidePanel {
   constructor(private readonly desk: Desk) {
     super();
@@ -26,6 +27,7 @@ export class ComputeView extends SidePanel {
       tooltip: trans.__('Pull an image'),
       onClick: () => void commands.execute(CommandIDs.pull)
     });
+    const gpus = section(new DeskWidget(desk, () => <GpuList />));
     const count = () => {
       const { state } = store;
       containers.title.label = titled(
@@ -33,6 +35,12 @@ export class ComputeView extends SidePanel {
         state.containers?.size
       );
       images.title.label = titled(trans.__('Images'), state.images?.size);
+      gpus.title.label = titled(trans.__('GPUs'), state.gpus.length);
+      // Most machines have none.
+      if (state.gpus.length && gpus.parent === null) {
+        this.insertWidget(1, gpus);
+        this.share();
+      }
     };
     count();
     store.changed.connect(count, this);
@@ -42,8 +50,14 @@ export class ComputeView extends SidePanel {
 
   protected override onAfterAttach(message: Message): void {
     super.onAfterAttach(message);
+    this.share();
+  }
+
+  /** Give each section its part of the height, the containers most. */
+  private share(): void {
     if (this.content instanceof AccordionPanel) {
-      this.content.setRelativeSizes([3, 2]);
+      const { length } = this.content.widgets;
+      this.content.setRelativeSizes(length > 2 ? [4, 3, 3] : [3, 2]);
     }
   }
 

@@ -24,7 +24,10 @@ export async function showProgress(
       ? [Dialog.okButton({ label: trans.__('Close') })]
       : [
           Dialog.warnButton({
-            label: trans.__('Cancel pull'),
+            label:
+              operation.kind === 'image.save'
+                ? trans.__('Cancel saving')
+                : trans.__('Cancel pull'),
             className: 'jx-CancelOperation'
           }),
           Dialog.okButton({ label: trans.__('Go on in the background') })

@@ -1,0 +1,34 @@
+import * as React from 'react';
+
+import { useDesk, useStore } from './desk';
+import { GpuRow } from './GpuRow';
+import { List } from './List';
+
+/** The GPUs, and how many wait for one. */
+export function GpuList(): React.ReactElement {
+  const { trans } = useDesk();
+  const gpus = useStore(state => state.gpus);
+  const waiting = useStore(state => state.waiting);
+  const [focused, setFocused] = React.useState<number | null>(null);
+
+  const reached = gpus.some(({ gid }) => gid === focused)
+    ? focused
+    : (gpus[0]?.gid ?? null);
+  return (
+    <div className="jx-Section">
+      {waiting > 0 && (
+        <div className="jx-Waiting" role="status">
+          {trans._n('%1 waits for a GPU.', '%1 wait for GPUs.', waiting)}
+        </div>
+      )}
+      <List
+        label={trans.__('GPUs')}
+        onFocusRow={row => setFocused(Number(row.dataset['gid']))}
+      >
+        {gpus.map(gpu => (
+          <GpuRow key={gpu.gid} gpu={gpu} current={gpu.gid === reached} />
+        ))}
+      </List>
+    </div>
+  );
+}
