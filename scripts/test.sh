@@ -3,7 +3,7 @@
 # Without arguments, every test but the slow ones: what can share the machine in two processes, then the rest in one.
 . "$(dirname "$0")/lib.sh"
 scripts/setup.sh test
-export JUPYTER_EXT_REQUIRE="${JUPYTER_EXT_REQUIRE-docker,postgres,registry,redis,browser,node,hub}"
+export JUPYTER_EXT_REQUIRE="${JUPYTER_EXT_REQUIRE-docker,postgres,registry,redis,browser,node,hub,gpus}"
 
 tests() { .venv/bin/python -m pytest "$@"; }
 

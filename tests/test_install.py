@@ -71,6 +71,8 @@ def test_wheel_has_the_panel_once_and_nothing_of_its_workshop(wheel: Path) -> No
     assert any(name.endswith(f"{EXTENSION}/install.json") for name in names)
     assert any(name.endswith("jupyter_server_config.d/jupyter_ext.json") for name in names)
     assert any("jupyter_ext/store/migrations/versions/0001" in name for name in names)
+    for file in ("Dockerfile", "start.py", "profile.sh"):
+        assert f"jupyter_ext/containers/notebook_image/{file}" in names
     for unwanted in ("node_modules", "tests/", "labextension/src", "__pycache__"):
         assert not [name for name in names if unwanted in name]
 

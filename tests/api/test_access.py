@@ -27,7 +27,10 @@ from jupyter_ext.assembly import ROUTES, SOCKETS
 from jupyter_ext.store import Store
 
 from ..engines import images, jupyter
+from ..engines.certificates import Certificates
 from ..engines.dockerd import Dockerd
+from ..engines.gpus import Card, Cards
+from ..engines.network import network
 from ..engines.registry import Registry
 from .conftest import UNLIMITED
 from .test_errors_over_http import dialect_of
@@ -86,9 +89,13 @@ class Stage:
 
     server: jupyter.JupyterServer
     registry: str
+    far: dict[str, Any]
+    """What adds a device."""
     keys: dict[str, str] = field(default_factory=dict)
     expired: str = ""
     container: str = ""
+    published: str = ""
+    """A container of the owner's that publishes JupyterLab's port."""
     ended: str = ""
     """An operation of the owner's."""
     numbers: Iterator[int] = field(default_factory=itertools.count)
@@ -105,10 +112,11 @@ class Stage:
             made = admin.post("api-keys", json={"name": "dead", "owner": "alice"}).json()
             admin.delete(f"api-keys/{made['id']}").raise_for_status()
             self.keys["revoked"] = made["key"]
-            narrow = {"name": "narrow", "scopes": ["gpu:read"]}
+            narrow = {"name": "narrow", "scopes": ["vm:read"]}
         self.keys["narrow"] = self.call("owner", "POST", "api-keys", narrow)["key"]
         self.expired = asyncio.run(self._expired())
         self.container = self.made()
+        self.published = self.made(ports={"8888/tcp": None})
 
     async def _expired(self) -> str:
         store = Store(f"sqlite:///{self.server.home / 'store.db'}")
@@ -129,9 +137,10 @@ class Stage:
     def name(self) -> str:
         return f"thing-{next(self.numbers)}"
 
-    def made(self) -> str:
+    def made(self, **more: Any) -> str:
         """Return a new container of the owner's that runs."""
         body = {"image": "busybox:latest", "name": self.name(), "command": ["sleep", "1000"]}
+        body |= more
         return str(self.call("owner", "POST", "containers", body)["data"]["id"])
 
     # -- callers -----------------------------------------------------------------------------------
@@ -157,13 +166,23 @@ class Stage:
 
     def thing(self, parameter: str, expected: Expected, granted: bool) -> str:
         """Return what a path names; a new one where the request may take it away."""
-        taken = granted and expected.method == "DELETE"
+        # What the request takes away, or changes so that it can't be asked for again.
+        takes = expected.method == "DELETE" or "/delete/" in expected.path
+        taken = granted and (takes or expected.path == "/containers/{cid}")
+        if parameter == "ref" and "/devices/" in expected.path:
+            return self.device() if granted and expected.method != "GET" else "1"
         if parameter == "ref":
             if "/images/" in expected.path:
                 return self.pulled() if taken else "busybox:latest"
+            if expected.path.endswith("/open"):
+                return self.published
             return self.made() if taken else self.container
         makers: dict[str, Callable[[], str]] = {
             "username": lambda: self.user() if taken else "alice",
+            "gid": lambda: "1",
+            "did": lambda: "1",
+            "cid": lambda: self.cid(self.made() if taken else self.container),
+            "iid": lambda: self.iid(self.pulled() if taken else "busybox:latest"),
             "key_id": self.key,
             "operation_id": self.operation,
             "role": self.role,
@@ -171,6 +190,14 @@ class Stage:
             "name": lambda: "alice" if "quotas" in expected.path else "docs.js",
         }
         return makers[parameter]()
+
+    def cid(self, container: str) -> str:
+        return str(self.call("owner", "GET", f"containers/{container}")["data"]["cid"])
+
+    def iid(self, tag: str) -> str:
+        items = self.call("owner", "GET", "images?limit=1000")["data"]["items"]
+        [iid] = [item["iid"] for item in items if tag in item["tags"]]
+        return str(iid)
 
     def image(self) -> str:
         return images.push_layers(self.registry, self.name(), sizes=(1 << 10,))
@@ -186,6 +213,18 @@ class Stage:
                 "username"
             ]
         )
+
+    def device(self) -> str:
+        """Return the other host, which is added where it is none yet."""
+        added = [each["did"] for each in self.call("admin", "GET", "devices")["devices"][1:]]
+        if not added:
+            added = [self.call("admin", "POST", "devices", self.far)["did"]]
+        return str(added[0])
+
+    def new_device(self) -> dict[str, Any]:
+        for each in self.call("admin", "GET", "devices")["devices"][1:]:
+            self.call("admin", "DELETE", f"devices/{each['did']}?force=true")
+        return self.far
 
     def role(self) -> str:
         return str(
@@ -225,11 +264,30 @@ class Stage:
             "POST /api/register": lambda: {"username": self.name(), "password": PASSWORD},
             "POST /api/v1/containers": lambda: {"image": "busybox:latest", "name": self.name()},
             "PUT /api/v1/containers/{ref}": lambda: {"mem": 64},
+            "POST /api/v1/devices": self.new_device,
+            "PUT /api/v1/devices/{ref}": lambda: {"draining": False},
             "PUT /api/v1/quotas/{name}": lambda: {"containers": 30},
+            "POST /containers": self.numbered,
+            "POST /api/v1/containers/{ref}/commit": lambda: {"name": self.name()},
+            "POST /images": self.saving,
+            "POST /images/create": self.saving,
+            "POST /containers/create": self.numbered,
+            "PUT /containers/{cid}": lambda: {"cmd": "stop"},
             "POST /api/v1/images/pull": lambda: {"name": self.image()},
+            "POST /api/v1/images/build": lambda: {
+                "name": "notebook",
+                "base": f"{self.registry}/nothing:1",
+            },
         }
         make = bodies.get(f"{expected.method} {expected.path}")
         return {"json": make()} if make else {}
+
+    def numbered(self) -> dict[str, Any]:
+        iid = int(self.iid("busybox:latest"))
+        return {"iid": iid, "name": self.name(), "cpu": 0.1, "mem": 16}
+
+    def saving(self) -> dict[str, Any]:
+        return {"cid": int(self.cid(self.container)), "name": self.name()}
 
     def pair(self) -> dict[str, str]:
         login = {"username": "alice", "password": PASSWORD}
@@ -278,18 +336,39 @@ def handshake(url: str, headers: dict[str, str]) -> int:
 
 
 @pytest.fixture(scope="module")
-def stage(docker_engine: Dockerd, registry: Registry) -> Iterator[Stage]:
+def far(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
+    """What adds a second engine, which is behind TLS."""
+    with network(1) as (_, [host]):
+        certificates = Certificates(tmp_path_factory.mktemp("tls"), host.address)
+        address = f"tcp://{host.address}:2376"
+        with Dockerd(listen=(address,), options=certificates.options, host=host) as engine:
+            images.load_busybox(engine)
+            folder = str(certificates.client)
+            yield {"name": "far", "address": address, "certificates": folder, "gpus": []}
+
+
+@pytest.fixture(scope="module")
+def stage(
+    docker_engine: Dockerd,
+    far: dict[str, Any],
+    registry: Registry,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Stage]:
+    cards = Cards(tmp_path_factory.mktemp("nvml"), [Card("GPU-1")])
     images.load_busybox(docker_engine, "busybox:latest")
-    config = {
+    config: dict[str, dict[str, Any]] = {
         "JupyterExt": {
             "rate_limits": {**UNLIMITED, "logins": {"amount": 0}},
             "registration": "open",
             "admin_password": PASSWORD,
             "allowed_addresses": ["127.0.0.0/8"],
-        }
+        },
+        "ContainerDefaults": {"probe_image": "busybox:latest"},
     }
-    with jupyter.jupyter_server(docker_host=docker_engine.url, config=config) as server:
-        stage = Stage(server, registry.address)
+    with jupyter.jupyter_server(
+        docker_host=docker_engine.url, config=config, environ=cards.environ
+    ) as server:
+        stage = Stage(server, registry.address, far)
         yield stage
         stage.http.close()
 
@@ -306,6 +385,8 @@ def test_a_route_answers_each_caller_as_it_should(stage: Stage, expected: Expect
             found[caller] = str(reply)
             continue
         found[caller] = str(reply.status_code)
+        if reply.status_code == 200 and expected.dialect == "matrix":
+            found[caller] = "-1" if reply.json().get("status") == -1 else "200"
         if reply.status_code >= 400 and dialect_of(reply.json()) != expected.dialect:
             wrong.append(f"{caller}: {reply.text}")
     assert found == expected.statuses

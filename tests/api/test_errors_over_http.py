@@ -20,9 +20,9 @@ SHAPES = {
     "api/v1/vms/none": "voidvm",
     "api/v1/auth/none": "voidvm",
     "api/v1/datasources/none": "metadata",
-    "containers/none": "matrix",
-    "devices": "matrix",
-    "images/none": "matrix",
+    "containers/none/none": "matrix",
+    "devices/none/none": "matrix",
+    "images/none/none": "matrix",
 }
 
 
@@ -156,7 +156,7 @@ def test_rfc_9457_on_request_and_only_then(admin):
     assert reply.headers["Content-Type"] == "application/problem+json"
     assert reply.json()["status"] == 404
     assert reply.json()["request_id"] == reply.headers["X-Request-Id"]
-    matrix = admin.get("../../containers/1", headers={"Accept": "application/problem+json"})
+    matrix = admin.get("../../containers/1/none", headers={"Accept": "application/problem+json"})
     assert (matrix.status_code, matrix.json()["status"]) == (404, 404)
 
 

@@ -16,7 +16,7 @@ from .lab import Lab, set_setting
 # Words of the browser and of JupyterLab that say nothing of ours.
 HARMLESS = re.compile(
     r"favicon|ERR_NETWORK_CHANGED|GPU|WebGL|DevTools|third-party cookie"
-    r"|Failed to load resource.*(400|404|409|503)|preload|lsp|ResizeObserver"
+    r"|Failed to load resource.*(400|403|404|409|503)|preload|lsp|ResizeObserver"
     r"|api/(?:contents|sessions|kernels)",
     re.IGNORECASE,
 )

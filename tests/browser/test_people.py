@@ -315,6 +315,8 @@ def test_theme_of_people_is_readable(
 def readable(places: Locator) -> None:
     """Every piece that holds words of its own stands out from what is behind it."""
     words = ".jx-Title, .jx-Row-minor, .jx-Status, .jx-KeyHint, .jx-Switch-tab, .jx-Hint"
+    words += ", .jx-Connection-label, .jx-TextButton, .jx-Code code, .jx-Changes-kind"
+    words += ", .jx-Waiting, .jx-Meter-label, .jx-Meter-value, .jx-Gpu-number"
     pieces = places.locator(f"{words}, .jx-Chip, .jx-Problem, label")
     assert pieces.count() > 0
     for number in range(pieces.count()):

@@ -22,6 +22,8 @@ WEB = {
     "ports": {"80/tcp": 8080, "9000/tcp": None},
 }
 
+LINK = "http://jupyter-7-0.localhost:1/.jupyter_ext/open?ticket=t"
+
 
 def listed(*items: Any, total: int | None = None) -> dict[str, Any]:
     return {"data": {"total": len(items) if total is None else total, "items": list(items)}}
@@ -77,6 +79,43 @@ def test_run_sends_what_was_written(pig: Pig, speaker: Speaker) -> None:
     }
 
 
+def test_open_prints_a_link_where_no_person_sits(pig: Pig, speaker: Speaker) -> None:
+    link = {
+        "url": "http://jupyter-7-0.localhost:1/x?ticket=t",
+        "expires_at": "2026-01-01T00:00:00Z",
+    }
+    speaker.says("POST /api/v1/containers/web/open", {"data": link})
+    assert link["url"] in pig("container", "open", "web").out
+    assert speaker.asked[0].json == {"service": "jupyter"}
+    assert pig("-q", "container", "open", "web", "--service", "tensorboard").out == (
+        f"{link['url']}\n"
+    )
+    assert speaker.asked[1].json == {"service": "tensorboard"}
+    assert json.loads(pig("container", "open", "web", "--json").out) == link
+
+
+def test_open_opens_the_browser_unless_told_not_to(
+    pig: Pig, speaker: Speaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[str] = []
+
+    def open_url(url: str, new: int) -> bool:
+        opened.append(url)
+        return True
+
+    monkeypatch.setattr("webbrowser.open", open_url)
+    monkeypatch.setattr("jupyter_ext.cli.console.TerminalConsole.interactive", True)
+    link = {
+        "url": "http://jupyter-7-0.localhost:1/x?ticket=t",
+        "expires_at": "2026-01-01T00:00:00Z",
+    }
+    speaker.says("POST /api/v1/containers/web/open", {"data": link})
+    assert "Open within a minute" in pig("container", "open", "web", "--no-browser").out
+    assert opened == []
+    assert "is open in the browser" in pig("container", "open", "web").out
+    assert opened == [link["url"]]
+
+
 def test_run_makes_up_a_name(pig: Pig, speaker: Speaker) -> None:
     speaker.says("POST /api/v1/containers", {"data": WEB})
     pig("container", "run", "localhost:5000/team/busybox:latest")
@@ -110,6 +149,54 @@ def test_stop_passes_its_patience_on(pig: Pig, speaker: Speaker) -> None:
     speaker.says("POST /api/v1/containers/web/stop", {"data": WEB})
     pig("container", "stop", "-t", "3", "web")
     assert speaker.asked[0].json == {"timeout": 3}
+
+
+WAY = {
+    "ip": "127.0.0.1",
+    "user": "root",
+    "ports": {"ssh": 20001, "jupyter": 20002, "tensorboard": None},
+    "has_password": True,
+}
+
+
+def test_the_way_in_keeps_the_password_to_itself(pig: Pig, speaker: Speaker) -> None:
+    speaker.says("GET /api/v1/containers/web/connection", {"data": WAY})
+    shown = pig("container", "connection", "web").out
+    assert "ssh -p 20001 root@127.0.0.1" in shown
+    assert "http://127.0.0.1:20002" in shown
+    assert "TensorBoard" not in shown
+    assert "hidden: --password shows it" in shown
+    assert speaker.asked[0].query == {}
+    speaker.says("GET /api/v1/containers/web/connection", {"data": WAY | {"password": "s3cret"}})
+    assert "s3cret" in pig("container", "connection", "web", "--password").out
+    assert speaker.asked[1].query == {"password": "true"}
+
+
+def test_no_way_in_says_how_to_make_one(pig: Pig, speaker: Speaker) -> None:
+    nothing = {"ssh": None, "jupyter": None, "tensorboard": None}
+    none = WAY | {"ports": nothing, "has_password": False}
+    speaker.says("GET /api/v1/containers/web/connection", {"data": none})
+    ran = pig("container", "connection", "web")
+    assert ran.code == 2
+    assert "run --connect" in ran.err
+
+
+def test_run_asks_for_a_way_in(pig: Pig, speaker: Speaker) -> None:
+    speaker.says("POST /api/v1/containers", {"data": WEB})
+    pig("container", "run", "--connect", "lab")
+    pig("container", "run", "lab")
+    assert [asked.json.get("connect") for asked in speaker.asked] == [True, None]
+
+
+def test_a_container_is_saved(pig: Pig, speaker: Speaker) -> None:
+    image = {"tags": ["jupyter-ext/admin/tools:1"], "size": 2_000_000, "public": False}
+    speaker.says("POST /api/v1/containers/web/commit", {"data": image})
+    ran = pig("container", "save", "web", "tools:1")
+    assert ran.out == "Saved as jupyter-ext/admin/tools:1 (2 MB), private.\n"
+    assert speaker.asked[0].json == {"name": "tools:1"}
+    speaker.says("POST /api/v1/containers/web/commit", {"data": image | {"public": True}})
+    assert "for everybody" in pig("container", "save", "--public", "web", "tools:1").out
+    assert speaker.asked[1].json == {"name": "tools:1", "public": True}
 
 
 def test_rm(pig: Pig, speaker: Speaker) -> None:
@@ -220,6 +307,12 @@ def test_images(pig: Pig, speaker: Speaker) -> None:
     speaker.says("POST /api/v1/images/pull", {"data": image})
     assert pig("image", "pull", "nginx").out == "Pulled nginx:latest (187 MB).\n"
     assert speaker.asked[-1].json == {"name": "nginx"}
+    built = {"id": "sha256:" + "b" * 64, "tags": ["jupyter-ext/notebook:latest"], "size": 776e6}
+    speaker.says("POST /api/v1/images/build", {"data": built})
+    said = pig("image", "build", "notebook", "--cuda", "--fresh")
+    assert said.out == "Built jupyter-ext/notebook:latest (776 MB).\n"
+    assert speaker.asked[-1].json == {"name": "notebook", "cuda": True, "fresh": True}
+    assert pig("image", "build", "other").code == 2
     speaker.says("DELETE /api/v1/images/nginx:latest", {"data": {"id": "x"}})
     assert pig("image", "rm", "nginx:latest").code == 0
 

@@ -260,3 +260,23 @@ def test_the_async_client_does_as_the_other(speaker: Speaker) -> None:
                 await client.containers.get("nothing")
 
     asyncio.run(main())
+
+
+def test_devices_by_number_and_name(speaker: Speaker, client: Client) -> None:
+    device = {"did": 2, "name": "gpu2", "state": "ready"}
+    speaker.says("GET /api/v1/devices", {"devices": [device], "total": 1})
+    speaker.says("POST /api/v1/devices", device, 201)
+    speaker.says("PUT /api/v1/devices/gpu2", device)
+    speaker.says("POST /api/v1/devices/2/gpus", device)
+    speaker.says("DELETE /api/v1/devices/2", {"did": 2, "name": "gpu2"})
+    assert [each.name for each in client.devices.list()] == ["gpu2"]
+    client.devices.add("gpu2", "tcp://gpu2:2376", certificates="/c", gpus=[])
+    client.devices.set("gpu2", draining=False)
+    client.devices.find_gpus(2)
+    client.devices.remove(2, force=True)
+    sent = [asked.json for asked in speaker.asked]
+    assert sent[1:3] == [
+        {"name": "gpu2", "address": "tcp://gpu2:2376", "certificates": "/c", "gpus": []},
+        {"draining": False},
+    ]
+    assert speaker.asked[4].query == {"force": "true"}

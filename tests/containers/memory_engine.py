@@ -26,6 +26,7 @@ from jupyter_ext.containers.engine_types import (
     Sample,
 )
 from jupyter_ext.containers.image_types import EngineImage, LayerProgress, PullProgress
+from jupyter_ext.containers.swarm_types import Membership
 from jupyter_ext.errors import Conflict, NotFound, Unavailable
 
 DAY_ONE = datetime(2026, 1, 1, tzinfo=UTC)
@@ -137,6 +138,9 @@ class MemoryEngine(LoggingConfigurable):
     async def info(self) -> EngineInfo:
         await self._asked("info")
         return self.machine
+
+    async def membership(self) -> Membership:
+        return Membership("inactive", False, "")
 
     async def close(self) -> None:
         self._listeners.clear()

@@ -81,6 +81,7 @@ async def test_changes(world: World) -> None:
     await make(world)
     assert await world.contents.changes(ALICE, "web") == {
         "total": 2,
+        "size": 5,
         "truncated": False,
         "items": [
             {"path": "/etc/old", "kind": "deleted", "size": None},

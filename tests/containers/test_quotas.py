@@ -19,6 +19,7 @@ from jupyter_ext.containers.registry import Registry
 from jupyter_ext.containers.schemas import ContainerChange, DeleteQuery, NewContainer
 from jupyter_ext.containers.shares import ContainerHolder, Share
 from jupyter_ext.containers.views import Container
+from jupyter_ext.devices.ledger import DeviceLedger
 from jupyter_ext.errors import (
     Conflict,
     InvalidRequest,
@@ -262,9 +263,11 @@ async def test_servers_claim_containers_together(world: World, store: Store) -> 
     other = await reopened(store)
     lease = ServerLease(other)
     await lease.start()
-    far = Registry(other, lease, QuotaLedger(other))
+    far = Registry(other, lease, QuotaLedger(other), DeviceLedger(other))
     await far.load()
     registries = [world.service.registry, far]
+    # The quota is what is tried here, not the machine.
+    await far.holdings.set_device(1, 1_000_000, 1 << 40, "")
     policy = world.defaults.ports
     refused = 0
 

@@ -22,6 +22,7 @@ from jupyter_ext.containers.views import Container
 from jupyter_ext.errors import Conflict, Forbidden, NotFound, Unavailable
 from jupyter_ext.operations.schemas import Operation, Recovered
 from jupyter_ext.store import utcnow
+from jupyter_ext.store.leases import ServerLease
 
 from .conftest import ADMIN, ALICE, BOB, World
 from .memory_engine import MemoryEngine
@@ -179,7 +180,9 @@ def test_an_engine_that_is_away_takes_nobodys_name(
     assert run(records(again)) == 1
 
 
-async def claim_of_a_dead_server(world: World, name: str = "half") -> int:
+async def claim_of_a_dead_server(
+    world: World, name: str = "half", server: str = "server-dead"
+) -> int:
     async with world.store.write() as session:
         record = ContainerRecord(
             device=1,
@@ -187,7 +190,7 @@ async def claim_of_a_dead_server(world: World, name: str = "half") -> int:
             owner=ALICE.id,
             name=name,
             image="busybox",
-            server="server-dead",
+            server=server,
             created_at=utcnow(),
         )
         session.add(record)
@@ -203,7 +206,7 @@ async def test_a_claim_of_a_dead_server_is_freed(world: World) -> None:
     await world.service.registry.load()
     with pytest.raises(Conflict):
         await make(world, "half")
-    await world.service.keeper.listed()
+    await world.service.keeper.listed(world.service.engines.local)
     await make(world, "half", ports={"80/tcp": 8080})
 
 
@@ -215,7 +218,7 @@ async def test_what_a_dead_server_made_is_written_down(world: World) -> None:
     await world.settled()
     # Somebody may be making it right now.
     assert await names(world) == []
-    await world.service.keeper.listed()
+    await world.service.keeper.listed(world.service.engines.local)
     assert (await world.containers.get(ALICE, "half")).id == id_
     assert (await world.containers.get(ALICE, "half")).cid == cid
 
@@ -229,8 +232,52 @@ async def test_a_claim_of_a_living_server_stays(world: World) -> None:
             .values(server=world.service.registry._lease.id)
         )
     await world.service.registry.load()
-    await world.service.keeper.listed()
+    await world.service.keeper.listed(world.service.engines.local)
     assert await records(world) == 1
+
+
+async def test_what_the_mirror_has_not_heard_of_yet_is_asked_for_before_it_is_forgotten(
+    world: World,
+) -> None:
+    made = await make(world, "fresh")
+    # As where another server made it, and this one read the store before the engine's event.
+    world.service.mirror.containers.pop(made.id)
+    await world.service.keeper.listed(world.service.engines.local)
+    assert (await world.containers.get(ALICE, "fresh")).cid == made.cid
+    world.service.mirror.containers.pop(made.id)
+    world.engine.vanish(made.id, silently=True)
+    await world.service.keeper.listed(world.service.engines.local)
+    assert await records(world) == 0
+
+
+async def test_what_another_server_is_making_is_not_adopted(world: World) -> None:
+    other = ServerLease(world.store)
+    await other.start()
+    try:
+        # Its claim is in the store, and not in this server's memory yet.
+        cid = await claim_of_a_dead_server(world, server=other.id)
+        world.engine.add_container("alice.half", "busybox:latest", marked(world, "half", cid))
+        await world.settled()
+        assert await records(world) == 1
+        assert await names(world) == []
+    finally:
+        await other.stop()
+
+
+async def test_a_claim_that_was_taken_over_is_neither_given_up_nor_bound(world: World) -> None:
+    registry = world.service.registry
+    mine, _ = await registry.claim(ALICE.id, "half", "busybox", {}, world.defaults.ports)
+    async with world.store.write() as session:
+        row = update(ContainerRecord).where(ContainerRecord.cid == mine.cid)
+        await session.execute(row.values(server="server-other"))
+    await registry.load()
+    await registry.handover.give_up(mine)
+    assert await records(world) == 1
+    with pytest.raises(Conflict):
+        await registry.handover.bind(mine, "f" * 64)
+    taken = await registry.handover.take_over(registry.by_cid[mine.cid])
+    await registry.handover.give_up(taken)
+    assert await records(world) == 0
 
 
 def interrupted(cid: int) -> tuple[Operation, dict[str, int]]:

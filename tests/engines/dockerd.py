@@ -20,6 +20,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from .network import Host
+
 ALIAS = "jupyter_ext tests of process "
 
 
@@ -54,6 +56,13 @@ class Dockerd:
         Further addresses, ``tcp://127.0.0.1:2376``.
     options
         Further options of the program.
+    programs
+        A folder that its PATH begins with.
+    host
+        The network that it lives in, with a name and an identity of its own; this machine's own
+        where None.
+    data
+        Where its images lie, for those that shall be there the next time, too.
     """
 
     def __init__(
@@ -64,11 +73,17 @@ class Dockerd:
         outbound: bool = False,
         listen: tuple[str, ...] = (),
         options: tuple[str, ...] = (),
+        programs: Path | None = None,
+        host: Host | None = None,
+        data: Path | None = None,
     ) -> None:
+        self._host = host
         self.program = dockerd_program()
+        self._programs = programs
         self._made_folder = folder is None
         self.folder = Path(tempfile.mkdtemp(prefix="jxd-")) if folder is None else folder
         self.folder.mkdir(parents=True, exist_ok=True)
+        self.data = data or self.folder / "data"
         self.socket = self.folder / "docker.sock"
         self.url = f"unix://{self.socket}"
         self.log = self.folder / "dockerd.log"
@@ -86,13 +101,14 @@ class Dockerd:
         """Start it and wait until it answers."""
         if self._process is not None and self._process.poll() is None:
             return self
-        if not Path(f"/sys/class/net/{self.bridge}").exists():
+        if not self._has_bridge():
             _remove_stale_bridges()
             self._make_bridge()
         switch = str(self._iptables).lower()
         command = [
+            *self._elsewhere(),
             self.program,
-            *("--data-root", str(self.folder / "data")),
+            *("--data-root", str(self.data)),
             *("--exec-root", str(self.folder / "exec")),
             *("--pidfile", str(self.folder / "dockerd.pid")),
             *("--config-file", str(self._config())),
@@ -112,6 +128,7 @@ class Dockerd:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
+                env=self._environ(),
                 start_new_session=True,
                 preexec_fn=_end_with_parent,
             )
@@ -125,6 +142,10 @@ class Dockerd:
         tail = self.tail()
         self.stop()
         raise EngineMissing(f"dockerd did not start:\n{tail}")
+
+    def _environ(self) -> dict[str, str]:
+        path = os.environ.get("PATH", os.defpath)
+        return {**os.environ, "PATH": f"{self._programs}:{path}" if self._programs else path}
 
     def stop(self, timeout: float = 20) -> None:
         """End it, its containers and all that it started; remove what it left on the machine."""
@@ -202,7 +223,9 @@ class Dockerd:
     def environment(self) -> dict[str, str]:
         """The environment in which the plain `docker` command finds this engine, nothing else."""
         kept = {k: v for k, v in os.environ.items() if not k.startswith("DOCKER_")}
-        return {**kept, "DOCKER_HOST": self.url, "DOCKER_CONFIG": str(self.folder / "client")}
+        ours = {"DOCKER_HOST": self.url, "DOCKER_CONFIG": str(self.folder / "client")}
+        # Images that are built by the engine itself know what they were built on.
+        return {**kept, **ours, "DOCKER_BUILDKIT": "0"}
 
     def docker(
         self, *words: str, check: bool = True, timeout: float = 60, stdin: bytes | None = None
@@ -259,6 +282,28 @@ class Dockerd:
         (self.folder / "client").mkdir(exist_ok=True)
         return path
 
+    def _elsewhere(self) -> tuple[str, ...]:
+        """Words before the program that put it on its host.
+
+        Two engines that share ``/etc/docker`` share their identity, too.
+        """
+        if self._host is None:
+            return ()
+        own = self.folder / "etc"
+        own.mkdir(exist_ok=True)
+        script = 'hostname "$1"; mkdir -p /etc/docker; mount --bind "$2" /etc/docker; shift 2; '
+        return (
+            *self._host.enter(),
+            *("unshare", "--uts", "--mount"),
+            *("sh", "-c", f'{script}exec "$@"', "sh", self._host.name, str(own)),
+        )
+
+    def _ip(self, *words: str) -> str:
+        return _ip(*(("-n", self._host.name) if self._host else ()), *words)
+
+    def _has_bridge(self) -> bool:
+        return any(link["ifname"] == self.bridge for link in json.loads(self._ip("-json", "link")))
+
     def _make_bridge(self) -> None:
         """Make the bridge with a subnet that nobody on this machine uses."""
         taken = [
@@ -270,10 +315,10 @@ class Dockerd:
         random.shuffle(blocks)
         self._block = next(b for b in blocks if not any(b.overlaps(t) for t in taken))
         bridge_net, *_ = self._block.subnets(new_prefix=24)
-        _ip("link", "add", "name", self.bridge, "type", "bridge")
-        _ip("link", "set", self.bridge, "alias", f"{ALIAS}{os.getpid()} {self._block}")
-        _ip("addr", "add", f"{next(bridge_net.hosts())}/24", "dev", self.bridge)
-        _ip("link", "set", self.bridge, "up")
+        self._ip("link", "add", "name", self.bridge, "type", "bridge")
+        self._ip("link", "set", self.bridge, "alias", f"{ALIAS}{os.getpid()} {self._block}")
+        self._ip("addr", "add", f"{next(bridge_net.hosts())}/24", "dev", self.bridge)
+        self._ip("link", "set", self.bridge, "up")
 
     def _pool(self) -> str:
         # The engine's own networks come from the upper half, so that none meets the bridge's.
@@ -281,7 +326,7 @@ class Dockerd:
 
     def _end_leftovers(self) -> None:
         """End what it leaves behind when it is killed: helpers, and processes of containers."""
-        containers = self.folder / "data" / "containers"
+        containers = self.data / "containers"
         ids = [entry.name for entry in containers.iterdir()] if containers.exists() else []
         for _ in range(10):
             found = list(_processes(str(self.folder / "exec"), ids))
@@ -295,7 +340,8 @@ class Dockerd:
     def _unmount(self) -> None:
         mounts = Path("/proc/self/mountinfo").read_text().splitlines()
         targets = [line.split(" ")[4].replace("\\040", " ") for line in mounts]
-        for target in reversed([t for t in targets if t.startswith(f"{self.folder}/")]):
+        ours = (f"{self.folder}/", f"{self.data}/")
+        for target in reversed([t for t in targets if t.startswith(ours)]):
             subprocess.run(["umount", "--lazy", target], check=False, capture_output=True)
 
 

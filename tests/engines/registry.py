@@ -18,7 +18,7 @@ log: {{level: warn}}
 storage:
   filesystem: {{rootdirectory: {data}}}
   delete: {{enabled: true}}
-http: {{addr: "127.0.0.1:{port}"}}
+http: {{addr: "{address}"}}
 """
 
 
@@ -29,7 +29,7 @@ class Registry:
     Attributes
     ----------
     address
-        ``127.0.0.1:port``, the first part of its images' names.
+        ``host:port``, the first part of its images' names.
     """
 
     address: str
@@ -42,13 +42,13 @@ class Registry:
 
 
 @contextmanager
-def registry() -> Iterator[Registry]:
-    """Run Debian's docker-registry."""
+def registry(host: str = "127.0.0.1") -> Iterator[Registry]:
+    """Run Debian's docker-registry at an address of this machine."""
     program = require.program("registry", "docker-registry")
     with scratch.scratch_folder("registry") as folder:
-        address = f"127.0.0.1:{scratch.free_port()}"
+        address = f"{host}:{scratch.free_port()}"
         config = folder / "config.yml"
-        config.write_text(CONFIG.format(data=folder / "data", port=address.rpartition(":")[2]))
+        config.write_text(CONFIG.format(data=folder / "data", address=address))
         with (folder / "registry.log").open("wb") as log:
             process = subprocess.Popen(
                 [program, "serve", str(config)],

@@ -12,7 +12,7 @@ from typing import NoReturn
 
 import pytest
 
-ENGINES = ("docker", "postgres", "registry", "redis", "browser", "node", "hub")
+ENGINES = ("docker", "postgres", "registry", "redis", "browser", "node", "hub", "gpus")
 
 SYSTEM_FOLDERS = "/usr/local/sbin:/usr/sbin:/sbin"
 

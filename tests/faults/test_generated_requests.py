@@ -11,6 +11,7 @@ import random
 import re
 import string
 from collections import Counter, defaultdict
+from contextlib import ExitStack
 from typing import Any
 from urllib.parse import quote
 
@@ -25,6 +26,10 @@ from jupyter_ext.assembly import ROUTES
 from ..api.conftest import UNLIMITED
 from ..api.test_errors_over_http import dialect_of
 from ..engines import images, jupyter
+from ..engines.certificates import Certificates
+from ..engines.dockerd import Dockerd
+from ..engines.gpus import Card, Cards
+from ..engines.network import network
 from ..engines.scratch import wait_until
 
 LOGIN = {"username": "admin", "password": "a secret one"}
@@ -60,6 +65,7 @@ class Recorder:
         self.sent = 0
         self.pullable = self.slow = ""
         self.server_engine: Any = None
+        self.far: dict[str, Any] = {}
         self.random = random.Random(0)
 
     def known(self, path: str, name: str) -> str:
@@ -72,6 +78,18 @@ class Recorder:
             username = self.name()
             client.post("users", json={"username": username, "password": "secret"})
             return username
+        if name == "gid":
+            return "1"
+        if name == "did" or path.startswith("/devices"):
+            return "1"
+        if name == "ref" and "/devices/" in path:
+            return self.device()
+        if name == "cid":
+            return self.container()
+        if name == "iid" or path.startswith("/images"):
+            # While a container is based on it, nobody deletes it.
+            self.container()
+            return str(self.iid())
         if name == "key_id":
             made = client.post("api-keys", json={"name": "generated"})
             return str(made.json()["id"])
@@ -94,15 +112,34 @@ class Recorder:
         """A name that nothing has yet."""
         return "g" + "".join(self.random.choices(string.ascii_lowercase, k=8))
 
+    def device(self) -> str:
+        """The other host, added where it is none now."""
+        added = self.client.get("devices").json()["devices"][1:]
+        if not added:
+            added = [self.client.post("devices", json=self.far).raise_for_status().json()]
+        return str(added[0]["did"])
+
+    def forget_devices(self) -> None:
+        """Remove all other hosts."""
+        for each in self.client.get("devices").json()["devices"][1:]:
+            self.client.delete(f"devices/{each['did']}?force=true").raise_for_status()
+
+    def iid(self) -> int:
+        """The number of the image."""
+        items = self.client.get("images?limit=1000").json()["data"]["items"]
+        return int(next(item["iid"] for item in items if self.image in item["tags"]))
+
     def container(self) -> str:
         """A running container of the caller's."""
         for item in self.client.get("containers").json()["data"]["items"]:
-            if item["status"] == "running":
+            if item["status"] == "running" and "8888/tcp" in item["ports"]:
                 return str(item["cid"])
         body = {
             "name": "c" + "".join(self.random.choices(string.ascii_lowercase, k=8)),
             "image": self.image,
             "command": ["sleep", "3600"],
+            "connect": True,
+            "device": 1,
         }
         made = self.client.post("containers", json=body).json()
         assert made["code"] == 200, made
@@ -149,17 +186,36 @@ class Recorder:
 
 
 @pytest.fixture
-def recorder(docker_engine, busybox_image):
-    config = {
+def recorder(docker_engine, busybox_image, tmp_path):
+    cards = Cards(tmp_path, [Card("GPU-1")])
+    config: dict[str, dict[str, Any]] = {
         "JupyterExt": {
             "rate_limits": {**UNLIMITED, "logins": {"amount": 0}},
             "registration": "open",
             "admin_password": LOGIN["password"],
-        }
+        },
+        "ContainerDefaults": {"probe_image": "busybox:latest"},
     }
-    with jupyter.jupyter_server(docker_host=docker_engine.url, config=config) as server:
+    with ExitStack() as stack:
+        # On a host of its own, since engines that share /etc/docker are one.
+        _, [host] = stack.enter_context(network(1))
+        certificates = Certificates(tmp_path, host.address)
+        address = f"tcp://{host.address}:2376"
+        far = Dockerd(listen=(address,), options=certificates.options, host=host)
+        images.load_busybox(stack.enter_context(far))
+        server = stack.enter_context(
+            jupyter.jupyter_server(
+                docker_host=docker_engine.url, config=config, environ=cards.environ
+            )
+        )
         made = Recorder(server, busybox_image)
         made.server_engine = docker_engine
+        made.far = {
+            "name": "far",
+            "address": address,
+            "certificates": str(certificates.client),
+            "gpus": [],
+        }
         with made.client:
             yield made
 
@@ -241,8 +297,19 @@ def good(recorder, operation) -> None:
         ("POST", "/api/v1/api-keys"): {"name": name},
         ("POST", "/api/v1/containers"): {"name": name, "image": recorder.image},
         ("PUT", "/api/v1/containers/{ref}"): {"mem": 256},
+        ("POST", "/api/v1/containers/{ref}/commit"): {"name": name},
+        ("POST", "/api/v1/containers/{ref}/open"): {"service": "jupyter"},
+        ("POST", "/api/v1/devices"): recorder.far,
+        ("PUT", "/api/v1/devices/{ref}"): {"draining": False},
+        ("PUT", "/containers/{cid}"): {"cmd": "stop"},
         ("POST", "/api/v1/images/pull"): {"name": recorder.pullable},
+        ("POST", "/api/v1/images/build"): {"name": "notebook", "base": recorder.image},
     }
+    if operation.path in ("/containers", "/containers/create"):
+        numbered = {"iid": recorder.iid(), "name": name, "cpu": 0.1, "mem": 16}
+        bodies[method, operation.path] = numbered
+    if operation.path in ("/images", "/images/create"):
+        bodies[method, operation.path] = {"cid": int(recorder.container()), "name": name}
     if operation.path in ("/api/v1/auth/refresh", "/api/v1/auth/logout"):
         bodies[method, operation.path] = {"token": recorder.token()}
     if operation.path == "/api/v1/refresh":
@@ -252,9 +319,14 @@ def good(recorder, operation) -> None:
     if operation.path == "/api/logout":
         # It empties cookies, so there have to be some.
         recorder.client.post("../login", json=LOGIN).raise_for_status()
+    if (method, operation.path) == ("POST", "/api/v1/devices"):
+        recorder.forget_devices()
     options: dict[str, Any] = {}
     if (method, operation.path) in bodies:
         options["json"] = bodies[method, operation.path]
+    if operation.path == "/api/v1/images/build":
+        # It begins, and busybox is no base that it could end well with.
+        options["headers"] = {"Prefer": "respond-async"}
     if operation.path.endswith("/archive"):
         options["params"] = {"path": "/etc"}
         if method == "PUT":

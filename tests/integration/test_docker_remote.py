@@ -4,20 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import datetime
-import ipaddress
 import os
-import socket
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
-import paramiko
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from jupyter_ext.containers.docker_driver import DockerDriver
 from jupyter_ext.containers.engine_types import ContainerSpec
@@ -26,8 +17,10 @@ from jupyter_ext.containers.statistics import Sampler
 from jupyter_ext.errors import NotFound, Unavailable
 
 from ..engines import images, require
+from ..engines.certificates import Certificates
 from ..engines.dockerd import Dockerd, EngineMissing
 from ..engines.scratch import free_port
+from ..engines.ssh import SshServer
 
 pytestmark = pytest.mark.docker
 
@@ -78,76 +71,12 @@ async def everything_works(driver: DockerDriver, name: str) -> None:
 # -- TLS
 
 
-class Certificates:
-    """An authority, and keys that it vouches for, as the docker command wants them."""
-
-    def __init__(self, folder: Path) -> None:
-        self._key = ec.generate_private_key(ec.SECP256R1())
-        self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "tests")])
-        authority = x509.BasicConstraints(ca=True, path_length=None)
-        self._pem = self._sign(self._name, self._key, authority)
-        self.server = self.make(folder / "server", ExtendedKeyUsageOID.SERVER_AUTH)
-        self.client = self.make(folder / "client", ExtendedKeyUsageOID.CLIENT_AUTH)
-
-    def _sign(
-        self,
-        subject: x509.Name,
-        key: ec.EllipticCurvePrivateKey,
-        *extensions: x509.ExtensionType,
-    ) -> bytes:
-        now = datetime.datetime.now(datetime.UTC)
-        authority = x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key())
-        own = x509.SubjectKeyIdentifier.from_public_key(key.public_key())
-        builder = (
-            x509.CertificateBuilder()
-            .subject_name(subject)
-            .issuer_name(self._name)
-            .public_key(key.public_key())
-            .serial_number(x509.random_serial_number())
-            .not_valid_before(now - datetime.timedelta(hours=1))
-            .not_valid_after(now + datetime.timedelta(hours=1))
-            .add_extension(authority, critical=False)
-            .add_extension(own, critical=False)
-        )
-        for extension in extensions:
-            critical = isinstance(extension, x509.BasicConstraints)
-            builder = builder.add_extension(extension, critical=critical)
-        signed = builder.sign(self._key, hashes.SHA256())
-        return signed.public_bytes(serialization.Encoding.PEM)
-
-    def make(self, folder: Path, usage: x509.ObjectIdentifier) -> Path:
-        folder.mkdir()
-        key = ec.generate_private_key(ec.SECP256R1())
-        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, folder.name)])
-        address = x509.IPAddress(ipaddress.ip_address("127.0.0.1"))
-        pem = self._sign(
-            subject, key, x509.ExtendedKeyUsage([usage]), x509.SubjectAlternativeName([address])
-        )
-        (folder / "ca.pem").write_bytes(self._pem)
-        (folder / "cert.pem").write_bytes(pem)
-        (folder / "key.pem").write_bytes(
-            key.private_bytes(
-                serialization.Encoding.PEM,
-                serialization.PrivateFormat.PKCS8,
-                serialization.NoEncryption(),
-            )
-        )
-        return folder
-
-
 @pytest.fixture
 def tls(tmp_path: Path) -> Iterator[tuple[str, Certificates]]:
     certificates = Certificates(tmp_path)
     address = f"tcp://127.0.0.1:{free_port()}"
-    server = certificates.server
-    options = (
-        "--tlsverify",
-        *("--tlscacert", str(server / "ca.pem")),
-        *("--tlscert", str(server / "cert.pem")),
-        *("--tlskey", str(server / "key.pem")),
-    )
     try:
-        with Dockerd(listen=(address,), options=options) as engine:
+        with Dockerd(listen=(address,), options=certificates.options) as engine:
             images.load_busybox(engine)
             yield address, certificates
     except EngineMissing as why:
@@ -188,90 +117,6 @@ async def test_an_engine_that_does_not_know_us(
 
 
 # -- ssh
-
-
-class Server(paramiko.ServerInterface):
-    """A person's login on the engine's machine."""
-
-    def __init__(self, key: str, target: str) -> None:
-        self._key = key
-        self._target = target
-        self._channels = 0
-
-    def check_auth_publickey(self, username: str, key: paramiko.PKey) -> int:
-        good = username == "me" and key.get_base64() == self._key
-        return paramiko.common.AUTH_SUCCESSFUL if good else paramiko.common.AUTH_FAILED
-
-    def get_allowed_auths(self, username: str) -> str:
-        return "publickey"
-
-    def check_channel_request(self, kind: str, chanid: int) -> int:
-        # As OpenSSH's MaxSessions, only sooner.
-        if self._channels >= 5:
-            return paramiko.common.OPEN_FAILED_ADMINISTRATIVELY_PROHIBITED
-        self._channels += 1
-        return paramiko.common.OPEN_SUCCEEDED
-
-    def check_channel_exec_request(self, channel: paramiko.Channel, command: bytes) -> bool:
-        if command != b"docker system dial-stdio":
-            return False
-        threading.Thread(target=self._dial, args=(channel,), daemon=True).start()
-        return True
-
-    def _dial(self, channel: paramiko.Channel) -> None:
-        with socket.socket(socket.AF_UNIX) as engine:
-            engine.connect(self._target)
-
-            def upward() -> None:
-                with contextlib.suppress(OSError, EOFError):
-                    while data := channel.recv(65536):
-                        engine.sendall(data)
-                    engine.shutdown(socket.SHUT_WR)
-
-            threading.Thread(target=upward, daemon=True).start()
-            with contextlib.suppress(OSError, EOFError):
-                while data := engine.recv(65536):
-                    channel.sendall(data)
-        channel.close()
-        self._channels -= 1
-
-
-class SshServer:
-    """A machine that can be reached over ssh and has an engine."""
-
-    def __init__(self, home: Path, target: str) -> None:
-        self._host = paramiko.ECDSAKey.generate()
-        user = paramiko.ECDSAKey.generate()
-        self._user = user.get_base64()
-        self._target = target
-        self._socket = socket.create_server(("127.0.0.1", 0))
-        self.port = int(self._socket.getsockname()[1])
-        self.transports: list[paramiko.Transport] = []
-        (home / ".ssh").mkdir(mode=0o700)
-        user.write_private_key_file(str(home / ".ssh" / "id_ecdsa"))
-        self.known = home / ".ssh" / "known_hosts"
-        key = f"{self._host.get_name()} {self._host.get_base64()}"
-        self.known.write_text(f"[127.0.0.1]:{self.port} {key}\n")
-        threading.Thread(target=self._serve, daemon=True).start()
-
-    def _serve(self) -> None:
-        with contextlib.suppress(OSError):
-            while True:
-                connection, _ = self._socket.accept()
-                transport = paramiko.Transport(connection)
-                transport.add_server_key(self._host)
-                self.transports.append(transport)
-                with contextlib.suppress(paramiko.SSHException, EOFError):
-                    transport.start_server(server=Server(self._user, self._target))
-
-    def close(self) -> None:
-        self._socket.close()
-        self.cut()
-
-    def cut(self) -> None:
-        for transport in self.transports:
-            transport.close()
-        self.transports.clear()
 
 
 @pytest.fixture

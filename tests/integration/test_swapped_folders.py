@@ -105,7 +105,7 @@ async def test_a_container_that_ends_at_once(world: World, folders: tuple[Path, 
     made = await world.containers.create(ALICE, body(folders[0]))
     assert isinstance(made, Container)
     assert made.engine.status == "exited"
-    assert await world.service._driver.logs(made.id) == "alice"
+    assert await world.service.engines.local.driver.logs(made.id) == "alice"
     assert (await world.containers.start(ALICE, "quick")).changed
 
 

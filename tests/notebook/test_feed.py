@@ -8,7 +8,7 @@ import pytest
 from jupyter_ext.client import Client
 from jupyter_ext.client.events import Frame
 from jupyter_ext.client.things import Thing
-from jupyter_ext.notebook.feed import POINTS, LiveFeed, State
+from jupyter_ext.notebook.feed import POINTS, ContainerFeed, State
 
 from ..client.speaker import Speaker, Talking
 from ..engines.scratch import wait_until
@@ -80,7 +80,7 @@ def server(speaker: Speaker) -> Server:
 
 def test_one_socket_for_all_and_a_new_one_when_it_breaks(server: Server, client: Client) -> None:
     told: list[str] = []
-    feed = LiveFeed(client, told.append)
+    feed = ContainerFeed(client, told.append)
     feed.start()
     try:
         wait_until(lambda: told.count("connection") == 1, "the feed")
@@ -100,7 +100,7 @@ def test_one_socket_for_all_and_a_new_one_when_it_breaks(server: Server, client:
 
 def test_it_says_why_it_is_not_live(client: Client) -> None:
     told = threading.Event()
-    feed = LiveFeed(client, lambda _: told.set())
+    feed = ContainerFeed(client, lambda _: told.set())
     feed.start()
     assert told.wait(10)
     assert "No /api/v1/ws" in feed.state.trouble

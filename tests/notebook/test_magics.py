@@ -171,5 +171,6 @@ def test_unloading_takes_the_magics_away(shell: Any) -> None:
     kept = magics["line"]["container"]
     shell.run_line_magic("unload_ext", "jupyter_ext")
     assert "container" not in magics["line"]
+    assert "gpu" not in magics["line"]
     assert "container" not in magics["cell"]
     magics["line"]["container"] = kept

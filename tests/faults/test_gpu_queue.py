@@ -1,0 +1,306 @@
+"""A thousand who wait for sixty-four GPUs, and servers that are killed meanwhile.
+
+That no GPU was held twice is judged by the engine alone: by the device requests of its containers,
+and by when it says that they started and ended.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+import subprocess
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psycopg
+import pytest
+
+from ..api.conftest import UNLIMITED
+from ..engines import gpus, images, jupyter
+from ..engines.dockerd import Dockerd
+from ..engines.gpus import Card, Cards
+from ..engines.jupyter import JupyterServer
+from ..engines.postgres import PostgresServer
+from ..engines.scratch import wait_until
+from ..engines.stores import KEY
+
+pytestmark = [pytest.mark.slow, pytest.mark.docker, pytest.mark.timeout(3000)]
+
+GPUS = 64
+REQUESTS = 1000
+GIVE_UP = 2000
+"""Seconds after which a request that nothing came of is asked about."""
+
+AT_ONCE = 24
+"""Containers that are ended at once; the engine starts as many meanwhile."""
+
+
+@dataclass
+class Life:
+    """A container as the engine told of it."""
+
+    gpus: list[str]
+    started: float
+    ended: float = float("inf")
+
+
+@dataclass
+class Witness:
+    """Follows the engine's events, and asks it for each container what it was made with."""
+
+    engine: Dockerd
+    lives: dict[str, Life] = field(default_factory=dict)
+    made: dict[str, list[str]] = field(default_factory=dict)
+
+    @contextmanager
+    def watching(self) -> Iterator[None]:
+        filters = [f"--filter=event={action}" for action in ("create", "start", "die")]
+        events = subprocess.Popen(
+            ["docker", "events", "--format={{json .}}", *filters],
+            env=self.engine.environment,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        thread = threading.Thread(target=self._follow, args=(events,))
+        thread.start()
+        try:
+            yield
+        finally:
+            events.terminate()
+            events.wait()
+            thread.join()
+
+    def _follow(self, events: subprocess.Popen[str]) -> None:
+        assert events.stdout is not None
+        for line in events.stdout:
+            event = json.loads(line)
+            at, ident = event["timeNano"] / 1e9, event["id"]
+            match event["Action"]:
+                case "create":
+                    self.made[ident] = self._given(ident)
+                case "start":
+                    self.lives[ident] = Life(self.made[ident], at)
+                case "die":
+                    self.lives[ident].ended = at
+
+    def _given(self, ident: str) -> list[str]:
+        try:
+            [found] = json.loads(self.engine.docker("inspect", ident))
+        except RuntimeError:
+            # Removed before it was started: a start without an entry here fails the judgement.
+            return []
+        requests = found["HostConfig"]["DeviceRequests"] or []
+        return [uuid for request in requests for uuid in request["DeviceIDs"]]
+
+    def judge(self) -> None:
+        """No GPU was in two containers at a time, and each container had one."""
+        by_gpu: defaultdict[str, list[Life]] = defaultdict(list)
+        for life in self.lives.values():
+            assert len(life.gpus) == 1, life
+            by_gpu[life.gpus[0]].append(life)
+        for uuid, lives in by_gpu.items():
+            lives.sort(key=lambda life: life.started)
+            for before, after in zip(lives, lives[1:], strict=False):
+                assert before.ended <= after.started, (uuid, before, after)
+        assert len(by_gpu) == GPUS
+
+
+@pytest.fixture
+def engine(tmp_path: Path) -> Iterator[Dockerd]:
+    with Dockerd(programs=gpus.hook_folder(tmp_path)) as running:
+        images.load_busybox(running)
+        yield running
+
+
+@pytest.fixture
+def cards(tmp_path: Path) -> Cards:
+    return Cards(tmp_path, [Card(f"GPU-{number:02}") for number in range(GPUS)])
+
+
+Start = Callable[..., JupyterServer]
+
+
+@pytest.fixture
+def start(engine: Dockerd, cards: Cards) -> Iterator[Start]:
+    """Start a server: ``start(store={…})``."""
+    with ExitStack() as stack:
+
+        def run(store: dict[str, str], home: Path | None = None) -> JupyterServer:
+            config: dict[str, dict[str, Any]] = {
+                "JupyterExt": {"rate_limits": UNLIMITED, **store},
+                # All are one user's, and the user's own network would hold a few hundred.
+                "ContainerDefaults": {"init": False},
+            }
+            return stack.enter_context(
+                jupyter.jupyter_server(
+                    docker_host=engine.url, environ=cards.environ, config=config, home=home
+                )
+            )
+
+        yield run
+
+
+class Crowd:
+    """Those who wait; each holds what it gets for a moment, and ends it in one of three ways."""
+
+    def __init__(self, servers: list[JupyterServer], witness: Witness, key: str) -> None:
+        self.servers = servers
+        self.engine = witness.engine
+        self.witness = witness
+        self.headers = {"X-API-Key": key, "Prefer": "respond-async"}
+        self.chance = random.Random(64)
+        self.ending = asyncio.Semaphore(AT_ONCE)
+        self.granted = 0
+        self.made: defaultdict[str, asyncio.Event] = defaultdict(asyncio.Event)
+
+    async def run(self) -> None:
+        limits = httpx.Limits(max_connections=60)
+        async with httpx.AsyncClient(trust_env=False, timeout=120, limits=limits) as self.http:
+            looking = asyncio.create_task(self._look())
+            try:
+                await asyncio.gather(*(self._one(number) for number in range(REQUESTS)))
+            finally:
+                looking.cancel()
+
+    async def _look(self) -> None:
+        """See what was made; a thousand who ask for themselves take more time than the servers."""
+        while True:
+            page = await self._send("GET", "containers?limit=1000")
+            for item in page["data"]["items"]:
+                self.made[item["name"]].set()
+            await asyncio.sleep(0.5)
+
+    async def _one(self, number: int) -> None:
+        body = {"name": f"n{number}", "image": "busybox:latest", "gid": "auto", "wait": True}
+        body["command"] = ["sleep", "3600"]
+        # Sent again after a crash, it is the same request.
+        again = {"Idempotency-Key": f"request-{number}"}
+        ident = ""
+        while not ident:
+            begun = await self._send("POST", "containers", json=body, headers=self.headers | again)
+            # Where its server died before the answer, the name is taken by this very request, or
+            # by what the next server gives back soon.
+            ident = begun["data"]["id"] if begun else await self._begun(f"n{number}")
+        with suppress(TimeoutError):
+            # One that failed is never seen.
+            await asyncio.wait_for(self.made[f"n{number}"].wait(), GIVE_UP)
+        while True:
+            operation = await self._send("GET", f"operations/{ident}")
+            if operation["state"] not in ("pending", "running"):
+                break
+            await asyncio.sleep(self.chance.uniform(0.2, 0.6))
+        assert operation["state"] == "succeeded", json.dumps(operation, indent=1)
+        self.granted += 1
+        while operation["result"]["id"] not in self.witness.lives:
+            await asyncio.sleep(0.1)
+        async with self.ending:
+            await self._end(operation["result"])
+
+    async def _begun(self, name: str) -> str:
+        """Find the operation that makes a container; empty where there is none."""
+        await asyncio.sleep(1)
+        page = await self._send("GET", "operations?kind=container.create&limit=1000")
+        found = [each["id"] for each in page["operations"] if each["subject"] == name]
+        return found[0] if found else ""
+
+    async def _end(self, container: dict[str, Any]) -> None:
+        way = self.chance.choice(["delete", "kill", "stop"])
+        cid, ident = container["cid"], container["id"]
+        if way == "delete":
+            await self._send("DELETE", f"containers/{cid}?force=true")
+        elif way == "kill":
+            await asyncio.to_thread(self.engine.docker, "rm", "--force", ident)
+        else:
+            await self._send("POST", f"containers/{cid}/stop", json={"timeout": 0})
+
+    async def _send(self, method: str, path: str, **options: Any) -> dict[str, Any]:
+        """Ask any server; one that was killed is asked no more."""
+        options.setdefault("headers", self.headers)
+        said: list[str] = []
+        for attempt in range(100):
+            server = self.chance.choice(self.servers)
+            with suppress(httpx.TransportError):
+                reply = await self.http.request(method, f"{server.api}/{path}", **options)
+                said.append(f"{reply.status_code} {reply.text[:160]}")
+                if reply.status_code == 404 and path.startswith("containers/"):
+                    # Another server hears of a new container within a second; after that it was
+                    # deleted by a request whose answer was lost.
+                    if method == "DELETE" and attempt > 5:
+                        return {}
+                    await asyncio.sleep(1)
+                    continue
+                if reply.status_code == 409 and path == "containers" and "is taken" in reply.text:
+                    return {}
+                if reply.status_code < 500 and reply.status_code != 409:
+                    assert reply.is_success, (method, path, reply.text)
+                    found: dict[str, Any] = reply.json()
+                    return found
+            await asyncio.sleep(1)
+        raise AssertionError(f"{method} {path} was never answered as it should be: {said[-3:]}")
+
+
+def grants_logged(url: str) -> None:
+    """Let the database itself write down every grant, in the order in which they commit."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(
+            "CREATE TABLE grant_log (place bigserial, number int, cid int, at timestamptz)"
+        )
+        connection.execute(
+            "CREATE FUNCTION log_grant() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
+            "INSERT INTO grant_log (number, cid, at) VALUES (NEW.number, NEW.cid, now()); "
+            "RETURN NEW; END $$"
+        )
+        connection.execute(
+            "CREATE TRIGGER log_grant AFTER UPDATE OF granted ON gpu_requests FOR EACH ROW "
+            "WHEN (OLD.granted IS NULL AND NEW.granted IS NOT NULL) EXECUTE FUNCTION log_grant()"
+        )
+
+
+def test_four_servers_hand_out_gpus_in_order_while_some_are_killed(
+    engine: Dockerd, start: Start, postgres_server: PostgresServer, record_property: Any
+) -> None:
+    with postgres_server.database() as url:
+        store = {"store_url": url, "store_key": KEY}
+        servers = [start(store) for _ in range(4)]
+        key = servers[0].key()
+        grants_logged(url)
+        wait_until(lambda: len(servers[0].client().get("gpus").json()["gpus"]) == GPUS, "the GPUs")
+        witness = Witness(engine)
+        crowd = Crowd(servers, witness, key)
+        stop = threading.Event()
+
+        def kill_some() -> None:
+            for number in (1, 2, 3):
+                if stop.wait(45):
+                    return
+                victim = servers[number]
+                victim.process.kill()
+                victim.process.wait()
+                servers[number] = start(store, victim.home)
+
+        killer = threading.Thread(target=kill_some)
+        began = time.monotonic()
+        with witness.watching():
+            killer.start()
+            try:
+                asyncio.run(crowd.run())
+            finally:
+                stop.set()
+                killer.join()
+        record_property("seconds", round(time.monotonic() - began))
+        assert crowd.granted == REQUESTS
+        with psycopg.connect(url) as connection:
+            rows = connection.execute("SELECT number, cid, at FROM grant_log ORDER BY place")
+            log = rows.fetchall()
+        numbers = [number for number, _, _ in log]
+        assert len(numbers) == len(set(numbers)) == REQUESTS
+        assert numbers == sorted(numbers)
+        witness.judge()
