@@ -30,6 +30,7 @@ FIGURES = {
     "sweep": "one sweep of the statistics of 100 running containers",
     "credentials": "what a key, a token and cookies add to a request",
     "audit": "what being recorded adds to a request",
+    "claims": "1,000 requests for 64 GPUs",
     "listing": "a page of the list with 1,000 containers",
 }
 
