@@ -196,8 +196,8 @@ class Stage:
 
     def iid(self, tag: str) -> str:
         items = self.call("owner", "GET", "images?limit=1000")["data"]["items"]
-        [iid] = [item["iid"] for item in items if tag in item["tags"]]
-        return str(iid)
+        # The other host means an image of its own by the same name; this one's came first.
+        return str(min(item["iid"] for item in items if tag in item["tags"]))
 
     def image(self) -> str:
         return images.push_layers(self.registry, self.name(), sizes=(1 << 10,))
