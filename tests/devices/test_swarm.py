@@ -25,7 +25,7 @@ from ..engines.network import Host, network
 from ..engines.scratch import wait_until
 from ..integration.api_users import join
 
-pytestmark = [pytest.mark.docker, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.slow, pytest.mark.docker, pytest.mark.timeout(300)]
 
 GPUS = ("GPU-aaaaaaa1-0000-0000-0000-000000000001", "GPU-bbbbbbb2-0000-0000-0000-000000000002")
 NETWORK = "lab-{username}"

@@ -12,7 +12,7 @@ from ..containers.conftest import ADMIN
 from ..engines.dockerd import Dockerd
 from .conftest import HOUR, MakeServers, Time, moment, rule
 
-pytestmark = pytest.mark.docker
+pytestmark = [pytest.mark.slow, pytest.mark.docker]
 
 
 def test_a_server_that_starts_again_goes_on_counting(

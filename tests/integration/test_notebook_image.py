@@ -304,6 +304,7 @@ def test_with_a_folder_of_the_host_all_runs_as_its_owner(
     orderly(engine, "alice.mine")
 
 
+@pytest.mark.slow
 def test_what_dies_is_told_and_not_started_again(
     engine: Dockerd, alice: Person, built: str
 ) -> None:
@@ -316,6 +317,7 @@ def test_what_dies_is_told_and_not_started_again(
     assert answers(made["porttsb"], "") == 0
 
 
+@pytest.mark.slow
 def test_sessions_and_kernels_that_are_busy_hold_no_stop_up(
     engine: Dockerd, alice: Person, built: str
 ) -> None:
@@ -332,6 +334,7 @@ def test_sessions_and_kernels_that_are_busy_hold_no_stop_up(
     orderly(engine, "alice.lab")
 
 
+@pytest.mark.slow
 def test_an_image_saved_of_it_has_neither_password_nor_host_key(
     engine: Dockerd, alice: Person, built: str
 ) -> None:
@@ -382,6 +385,7 @@ def test_a_base_that_can_not_be_had_is_named(server: JupyterServer, engine: Dock
     assert listed(engine) == before
 
 
+@pytest.mark.slow
 def test_a_base_that_does_not_do_says_at_which_step(server: JupyterServer, engine: Dockerd) -> None:
     made = engine.docker("create", BASE, "true")
     engine.docker("commit", "--change", "ENV PATH=/nowhere", made, "no-apt:latest")
@@ -396,6 +400,7 @@ def test_a_base_that_does_not_do_says_at_which_step(server: JupyterServer, engin
     assert engine.docker("ps", "--all", "--quiet") == ""
 
 
+@pytest.mark.slow
 def test_a_build_that_is_cancelled_leaves_nothing(
     server: JupyterServer, engine: Dockerd, built: str
 ) -> None:

@@ -235,6 +235,7 @@ def memory(server: JupyterServer) -> int:
     return int(status.split("VmRSS:")[1].split()[0]) * 1024
 
 
+@pytest.mark.slow
 def test_large_downloads_and_uploads_take_no_memory(
     server: JupyterServer, visitor: Visitor, page: str
 ) -> None:
@@ -264,6 +265,7 @@ def test_large_downloads_and_uploads_take_no_memory(
     assert peak - before < 60 * MEGABYTE
 
 
+@pytest.mark.slow
 def test_who_reads_slowly_is_waited_for(server: JupyterServer, visitor: Visitor, page: str) -> None:
     visitor(f"{page}/x")
     before = memory(server)
@@ -278,6 +280,7 @@ def test_who_reads_slowly_is_waited_for(server: JupyterServer, visitor: Visitor,
         assert memory(server) - before < 40 * MEGABYTE
 
 
+@pytest.mark.slow
 def test_an_upload_waits_for_a_slow_container(
     server: JupyterServer, visitor: Visitor, page: str
 ) -> None:
