@@ -216,6 +216,9 @@ class Hosts:
         for engine in self._engines:
             if engine.did == did and engine.mirror.problem is not None:
                 return str(engine.mirror.problem), engine.mirror.stale_since
+            if engine.did == did and engine.lost and engine.mirror.reached:
+                # Its containers are shown as lost until everybody is told.
+                return "It has just come back.", engine.mirror.stale_since
         return None
 
     async def join(self, did: int) -> None:

@@ -28,6 +28,7 @@ def idle_lab(docker_engine: Dockerd, busybox_image: str) -> Iterator[jupyter.Jup
         yield server
 
 
+@pytest.mark.slow
 def test_the_row_warns_keeps_and_tells_of_the_stop(
     open_lab: OpenLab, idle_lab: jupyter.JupyterServer, engine: Dockerd
 ) -> None:

@@ -68,7 +68,8 @@ def desk(
 
 
 def listed(engine: Dockerd) -> list[str]:
-    return engine.docker("images", "--quiet", "--no-trunc").split()
+    # Of images of one second the engine says now this one first, now that.
+    return sorted(engine.docker("images", "--quiet", "--no-trunc").split())
 
 
 def builder(world: World) -> ImageBuilder:

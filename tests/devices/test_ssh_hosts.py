@@ -252,6 +252,7 @@ def test_a_host_is_not_removed_under_a_container_that_is_being_made(lab: Lab) ->
         )
 
 
+@pytest.mark.slow
 def test_a_host_whose_gpus_can_not_be_looked_for_is_not_half_added(lab: Lab) -> None:
     lab.far.docker("image", "rm", "busybox:latest")
     try:

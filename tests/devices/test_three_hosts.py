@@ -236,7 +236,9 @@ def test_a_killed_host_is_lost_keeps_its_claims_and_returns(lab: Lab) -> None:
             "its return",
             60,
         )
-        assert client.get(f"devices/{far['did']}").json()["state"] == "ready"
+        wait_until(
+            lambda: client.get(f"devices/{far['did']}").json()["state"] == "ready", "the device"
+        )
         assert sorted(item["name"] for item in listed(client)) == ["here", "learns"]
         assert running(lab.engines[1]) == ["admin.learns"]
         assert client.post(f"containers/{made['cid']}/stop", json={"timeout": 0}).is_success

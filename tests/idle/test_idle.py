@@ -52,6 +52,7 @@ async def test_an_idle_one_is_warned_of_then_stopped_a_busy_one_runs_on(server: 
     assert any(row["idle"]["warned_at"] for row in rows if row["cid"] == idle.cid)
 
 
+@pytest.mark.slow
 async def test_a_start_begins_the_clock_anew(server: Server) -> None:
     await rule(server.store, **HOUR)
     made = await server.run("web")
@@ -68,6 +69,7 @@ async def test_a_start_begins_the_clock_anew(server: Server) -> None:
     assert server.stopped() == [("web", "idle")] * 2
 
 
+@pytest.mark.slow
 async def test_keep_postpones_and_the_warning_comes_again(server: Server) -> None:
     await rule(server.store, **HOUR)
     made = await server.run("web")
@@ -112,6 +114,7 @@ async def test_keep_has_its_limit_and_is_the_owners(server: Server) -> None:
     assert moment(kept.idle["kept_until"]) == server.time.now + timedelta(minutes=600)
 
 
+@pytest.mark.slow
 async def test_new_use_takes_a_warning_back(server: Server) -> None:
     await rule(server.store, **HOUR)
     made = await server.run("web")
@@ -189,6 +192,7 @@ async def test_an_engine_that_is_away_stops_nothing(
     assert server.stopped() == []
 
 
+@pytest.mark.slow
 async def test_a_lifetime_ends_what_is_used(server: Server) -> None:
     await rule(server.store, lifetime_minutes=120)
     made = await server.run("train", "while :; do :; done", cpu=0.5)
@@ -220,6 +224,7 @@ async def test_without_rules_nothing_is_stopped_or_shown(server: Server) -> None
     assert server.status(made) == "exited"
 
 
+@pytest.mark.slow
 async def test_busy_kernels_are_use(server: Server, time: Time) -> None:
     """A page at the place of Jupyter's own, since the real one needs an image of 600 MB."""
     await rule(server.store, **HOUR)

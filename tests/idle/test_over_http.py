@@ -75,6 +75,7 @@ def shown(client: httpx.Client, name: str) -> dict[str, Any]:
 
 
 @pytest.mark.timeout(180)
+@pytest.mark.slow
 def test_a_gpu_that_computes_keeps_its_container_and_one_that_rests_is_freed(
     server: JupyterServer,
     admin: httpx.Client,
