@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +24,7 @@ from .known import Known
 from .looker import Looker
 from .maker import Draft, Maker
 from .mounts import Grant, MountPolicy
+from .outages import OutageMaker
 from .people import People
 from .preparing import Preparer
 from .references import parse_reference
@@ -66,6 +67,7 @@ class Creation:
         self._registry = registry
         self._keeper = keeper
         self._maker = maker
+        self._outages = OutageMaker(maker, engines, keeper)
         self._starter = starter
         self._secrets = secrets
         self._images = images
@@ -170,7 +172,13 @@ class Creation:
                 await asyncio.shield(self._registry.handover.give_up(draft.known))
             raise
         await progress.update(message=f"Starting {draft.body.name}", details={})
+        if waits:
+            return await self._make_for_waiter(draft, progress)
         return self._finished(draft, await self._make(draft))
+
+    async def _make_for_waiter(self, draft: Draft, progress: Progress) -> Container:
+        made = await self._outages.make(draft, self._make, progress)
+        return self._finished(draft, made)
 
     def _kept(self, draft: Draft) -> str:
         """What another server needs to make it; encrypted, since it may hold secrets."""
@@ -201,9 +209,12 @@ class Creation:
             placed=read["placed"],
         )
 
-    async def _make(self, draft: Draft) -> EngineContainer:
+    async def _make(
+        self, draft: Draft, again: Callable[[BaseException], bool] = lambda error: False
+    ) -> EngineContainer:
         self._preparer.settle_image(draft)
-        return await self._maker.make(draft, self._images.index.visible, self._look_again)
+        visible = self._images.index.visible
+        return await self._maker.make(draft, visible, self._look_again, again)
 
     async def _look_again(self, draft: Draft) -> None:
         if draft.grant.mounts:
@@ -254,7 +265,7 @@ class Creation:
                 if not progress.interrupted:
                     await asyncio.shield(self._registry.handover.give_up(claimed))
                 raise
-            return self._finished(draft, await self._make(draft))
+            return await self._make_for_waiter(draft, progress)
 
         return Resumed(work, views.container)
 

@@ -124,6 +124,7 @@ class Maker:
         draft: Draft,
         visible: Callable[[Account, str], bool],
         look: Callable[[Draft], Awaitable[None]],
+        again: Callable[[BaseException], bool] = lambda error: False,
     ) -> EngineContainer:
         """Make, start, and verify a container; give its claims back where that fails.
 
@@ -133,16 +134,22 @@ class Maker:
             Whether the owner may see an image, asked again of the one that the engine took.
         look
             Looks once more at its folders, and refuses what is not allowed any more.
+        again
+            Whether somebody tries once more, or goes on with it, after the engine or a cancellation
+            ended it so: its claims stay.
         """
         cid = draft.known.cid
         try:
             made = await draft.step("start", self._run(draft, look))
-        except Unavailable:
+        except Unavailable as error:
             # Nobody knows whether the engine still makes it; the driver removes what comes of it.
             self.abandoned.add(cid)
-            await self._abandon(draft)
+            if not again(error):
+                await self.abandon(draft)
             raise
         except BaseException as error:
+            if again(error):
+                raise
             await self._registry.handover.give_up(draft.known)
             if isinstance(error, Conflict) and error.kind == "port":
                 raise port_taken(error.name) from None
@@ -162,7 +169,7 @@ class Maker:
         """Give back later nothing any more: the next start does."""
         await end_soon(*self._later)
 
-    async def _abandon(self, draft: Draft) -> None:
+    async def abandon(self, draft: Draft) -> None:
         """Give its claims back; GPUs not before what the engine may still make of it is removed."""
         if not draft.gpus:
             await self._registry.handover.give_up(draft.known)

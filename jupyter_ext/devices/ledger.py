@@ -65,6 +65,7 @@ class DeviceLedger:
 
     def __init__(self, store: Store) -> None:
         self._store = store
+        self.is_sqlite = store.is_sqlite
 
     # -- what there is ---------------------------------------------------------------------------
 
@@ -165,10 +166,18 @@ class DeviceLedger:
     async def gpus(self, session: AsyncSession) -> tuple[list[Gpu], dict[int, set[int]]]:
         """Return the GPUs that are there, and the places on each that are taken."""
         taken: defaultdict[int, set[int]] = defaultdict(set)
-        for gid, slot in await session.execute(select(GpuClaim.gid, GpuClaim.slot)):
-            taken[gid].add(slot)
-        table = GpuRecord.__table__
-        rows = await session.execute(select(table).where(table.c.present).order_by(table.c.gid))
+        gpu, claim = GpuRecord.__table__, GpuClaim.__table__
+        rows = await session.execute(
+            select(gpu, claim.c.slot)
+            .outerjoin_from(gpu, claim, claim.c.gid == gpu.c.gid)
+            .where(gpu.c.present)
+            .order_by(gpu.c.gid)
+        )
+        found: dict[int, Any] = {}
+        for row in rows:
+            found[row.gid] = row
+            if row.slot is not None:
+                taken[row.gid].add(row.slot)
         gpus = [
             Gpu(
                 row.gid,
@@ -179,7 +188,7 @@ class DeviceLedger:
                 row.slots,
                 0 if row.foreign else max(0, row.slots - len(taken[row.gid])),
             )
-            for row in rows
+            for row in found.values()
         ]
         return gpus, taken
 
@@ -285,7 +294,7 @@ class DeviceLedger:
         Parameters
         ----------
         places
-            By GPU, those that are taken (`gpus`).
+            By GPU, those that were taken when they were chosen (`gpus`).
 
         Raises
         ------
@@ -293,6 +302,7 @@ class DeviceLedger:
             A device was filled by somebody else since the caller looked.
         """
         now = utcnow()
+        taken_places = {gid: set(slots) for gid, slots in places.items()}
         claims: list[dict[str, Any]] = []
         cpus: Counter[int] = Counter()
         memory: Counter[int] = Counter()
@@ -300,8 +310,8 @@ class DeviceLedger:
             cpus[taken.device] += taken.cpu
             memory[taken.device] += taken.memory
             for gpu in gpus:
-                slot = _free_slot(gpu, places)
-                places[gpu.gid].add(slot)
+                slot = free_slot(gpu, taken_places)
+                taken_places.setdefault(gpu.gid, set()).add(slot)
                 claims.append({"gid": gpu.gid, "slot": slot, "cid": taken.cid, "since": now})
         await session.execute(insert(Reservation), [_reservation(taken) for taken, _ in grants])
         for device in sorted(cpus):
@@ -331,7 +341,7 @@ class DeviceLedger:
             return False
         now = utcnow()
         claims = [
-            {"gid": gpu.gid, "slot": _free_slot(gpu, places), "cid": cid, "since": now}
+            {"gid": gpu.gid, "slot": free_slot(gpu, places), "cid": cid, "since": now}
             for gpu in wanted
         ]
         try:
@@ -423,8 +433,9 @@ def same_gpu(value: str, uuid: str) -> bool:
     return value == uuid or (len(value) >= SHORTEST_UUID and uuid.startswith(value))
 
 
-def _free_slot(gpu: Gpu, places: Mapping[int, set[int]]) -> int:
-    return next(slot for slot in range(gpu.slots) if slot not in places[gpu.gid])
+def free_slot(gpu: Gpu, places: Mapping[int, set[int]]) -> int:
+    """Return a place on a GPU that nobody has."""
+    return next(slot for slot in range(gpu.slots) if slot not in places.get(gpu.gid, ()))
 
 
 def _reservation(taken: Taken) -> dict[str, Any]:

@@ -1,8 +1,8 @@
-"""The queue for GPUs: one order for all servers of the store, one short transaction a round.
+"""The queue for GPUs: one order for all servers of the store.
 
-A server's new requests, and everything that is free, are looked at together: who came first gets
-what fits, is written down as holding it, and only then told. Servers take turns by a lock that
-nobody waits for within a transaction; SQLite has one writer anyway.
+New requests are written down, then everything that is free is looked at: who came first gets what
+fits, is written down as holding it, and only then told. Whichever server hands out does so for all
+of them, and they take turns by a lock that nobody waits for; SQLite has one writer anyway.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from ..store.leases import ServerLease
 from .ledger import SIGNAL, DeviceLedger
 from .placement import Gpu
 from .records import GpuRequest
-from .refusals import given_up
-from .rounds import Rounds, Ticket
+from .refusals import given_up, refusal
+from .rounds import BATCH, Entered, Rounds, Ticket
 
 __all__ = ["GpuQueue", "Ticket"]
 
@@ -37,7 +37,10 @@ COUNT_SECONDS = 1.0
 """Between two counts of the places in the queue."""
 
 TURN_SECONDS = 0.003
-"""That a server waits, more or less, while another one holds a round."""
+"""That a server waits, more or less, while another one hands out and somebody wants an answer."""
+
+CALM_SECONDS = 0.05
+"""The same where all of its own wait: the other one serves them, too."""
 
 _log = logging.getLogger(__name__)
 
@@ -189,7 +192,9 @@ class GpuQueue:
             self._changed.clear()
             try:
                 while not await self._round():
-                    await asyncio.sleep(TURN_SECONDS * random.uniform(0.5, 1.5))  # noqa: S311
+                    hurry = any(not ticket.wait for ticket in self._waiting.values())
+                    pause = TURN_SECONDS if hurry else CALM_SECONDS
+                    await asyncio.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311
             except Conflict:
                 # Somebody started a container since it looked at what is left.
                 self._changed.set()
@@ -210,31 +215,64 @@ class GpuQueue:
                 _log.debug("The places in the queue can't be counted: %s", error)
 
     async def _round(self) -> bool:
-        """Hold a round; False where another server is at it."""
+        """Let new requests enter, and hand out; False where another server is at that."""
         async with self._rounding:
-            outcome = await self._rounds.look([*self._new], self._waiting)
-        if outcome is None:
-            return False
-        for ticket, number in outcome.entered:
+            if new := [ticket for ticket in self._new if not ticket.future.done()]:
+                self._entered(await self._rounds.enter(new[:BATCH]))
+            hasty = [ticket for ticket in self._waiting.values() if not ticket.wait]
+            served = await self._hand_out()
+            if served is not None and hasty:
+                await self._turn_away(hasty, served)
+            if self._waiting:
+                for cid, given in (await self._rounds.granted(self._waiting)).items():
+                    self._answer(cid, given)
+        if self._new:
+            self.wake()
+        return served is not None
+
+    async def _hand_out(self) -> list[Gpu] | None:
+        """Hand out all that can be; return what there is, None where another server is at it."""
+        granted = False
+        try:
+            while (outcome := await self._rounds.hand_out()) is not None:
+                granted = granted or bool(outcome.granted)
+                for cid, chosen in outcome.granted.items():
+                    self._answer(cid, chosen)
+                if not outcome.more:
+                    return outcome.gpus
+            return None
+        finally:
+            if granted:
+                # Not within: everybody who changes something waits for a moment to say so.
+                async with self._store.write() as session:
+                    await self._ledger.tell(session)
+
+    async def _turn_away(self, hasty: Sequence[Ticket], gpus: list[Gpu]) -> None:
+        """Refuse those who do not wait and got nothing in a look at all that is free."""
+        left = [ticket for ticket in hasty if ticket.cid in self._waiting]
+        gone = await self._rounds.withdraw(left) if left else set()
+        for ticket in left:
+            if ticket.cid in gone:
+                self._answer(ticket.cid, refusal(ticket.wish, gpus))
+
+    def _entered(self, entered: Entered) -> None:
+        for ticket, number in entered.numbers:
             ticket.number = number
             with suppress(ValueError):
                 self._new.remove(ticket)
             if not ticket.future.done():
                 self._waiting[ticket.cid] = ticket
-        for ticket, why in outcome.refused:
+        for ticket, why in entered.refused:
             with suppress(ValueError):
                 self._new.remove(ticket)
-            self._forget(ticket)
             if not ticket.future.done():
                 ticket.future.set_exception(why)
-        for cid, chosen in outcome.granted.items():
-            waiting = self._waiting.get(cid)
-            if waiting is not None and not waiting.future.done():
-                waiting.future.set_result(chosen)
-        if self._new:
-            self.wake()
-        if outcome.handed_out:
-            # Not within: everybody who changes something waits for a moment to say so.
-            async with self._store.write() as session:
-                await self._ledger.tell(session)
-        return True
+
+    def _answer(self, cid: int, given: tuple[Gpu, ...] | Conflict) -> None:
+        ticket = self._waiting.pop(cid, None)
+        if ticket is None or ticket.future.done():
+            return
+        if isinstance(given, Conflict):
+            ticket.future.set_exception(given)
+        else:
+            ticket.future.set_result(given)

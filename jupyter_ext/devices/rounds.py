@@ -1,34 +1,42 @@
-"""A round of the queue: one short transaction that looks at all who wait and all that is free."""
+"""The transactions of the queue: who asks is written down, and what is free is handed out."""
 
 from __future__ import annotations
 
 import asyncio
 import time
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from sqlalchemy import delete, select, text, update
+from sqlalchemy import delete, select, text
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from ..containers.records import ContainerRecord
 from ..errors import Conflict
-from ..store.database import Store
+from ..store.database import Store, insert_for
 from ..store.leases import ServerLease
 from ..store.types import utcnow
-from .ledger import DeviceLedger, Taken
+from .granting import Grant, Places, grant
+from .ledger import DeviceLedger
 from .placement import Asked, Gpu, Round, Wish
 from .records import DeviceRecord, GpuRequest
 from .refusals import given_up, refusal, unavailable
 
-LOCK = 0x6A78_6770_7571
-"""Of PostgreSQL's advisory locks, the one that a round holds."""
+TURN = 0x6A78_6770_7571
+"""Of PostgreSQL's advisory locks, the one of who hands out."""
+
+DOOR = 0x6A78_6770_7564
+"""The one of who writes down new requests, so that a lower number is never seen later."""
 
 BATCH = 20
-"""New requests that a round writes down, so that it stays short; the next round takes more."""
+"""New requests that are written down in one transaction."""
 
-PAGE = 20
-"""Waiting requests that are read at once; few rounds need more."""
+GRANTS = 4
+"""Requests that are granted in one transaction, so that it stays short; the next grants more."""
+
+PAGE = 8
+"""Waiting requests that are read at once."""
 
 UNKNOWN = 1 << 60
 """What a device that was never reached has left."""
@@ -76,22 +84,49 @@ class Ticket:
 
 
 @dataclass
-class Outcome:
-    """What came of a round for the requests of this server."""
+class Look:
+    """What there is, as a transaction found it."""
 
-    entered: list[tuple[Ticket, int]] = field(default_factory=list)
+    gpus: list[Gpu]
+    places: dict[int, set[int]]
+    sizes: dict[int, tuple[int, int]]
+    rest: dict[int, tuple[int, int]]
+
+    def round(self) -> Round:
+        """Begin to offer it."""
+        return Round(self.gpus, self.sizes, self.rest)
+
+
+@dataclass
+class Entered:
+    """What became of new requests."""
+
+    numbers: list[tuple[Ticket, int]] = field(default_factory=list)
     refused: list[tuple[Ticket, Conflict]] = field(default_factory=list)
+
+
+@dataclass
+class HandedOut:
+    """What a transaction granted, to requests of all servers.
+
+    Attributes
+    ----------
+    more
+        Whether it ended before it had offered everything.
+    """
+
+    gpus: list[Gpu]
     granted: dict[int, tuple[Gpu, ...]] = field(default_factory=dict)
-    handed_out: bool = False
+    more: bool = False
 
 
 class Rounds:
-    """Holds rounds; servers take turns by a lock that nobody waits for.
+    """The transactions of a round, each short: new requests enter, what is free is handed out.
 
     Attributes
     ----------
     seconds
-        That the last transactions took, from BEGIN to COMMIT.
+        That the last ones which handed something out took, from BEGIN to COMMIT.
     """
 
     def __init__(self, store: Store, lease: ServerLease, ledger: DeviceLedger) -> None:
@@ -100,101 +135,136 @@ class Rounds:
         self._ledger = ledger
         self.seconds: deque[float] = deque(maxlen=10_000)
 
-    async def look(self, new: Sequence[Ticket], waiting: Mapping[int, Ticket]) -> Outcome | None:
-        """Look at who asks and what is free, and write down who gets what.
+    # -- who comes -------------------------------------------------------------------------------
 
-        Parameters
-        ----------
-        new, waiting
-            Requests of this server that are not written down yet, and those that are.
+    async def enter(self, tickets: Sequence[Ticket]) -> Entered:
+        """Write down new requests, at most `BATCH`, in the order in which they came.
+
+        What could not be granted if nobody had anything is refused.
+        """
+        entered = Entered()
+        async with self._store.read() as session:
+            look = await self._look(session)
+        everything = look.round()
+        wanted: dict[int, Ticket] = {}
+        for ticket in tickets:
+            asked = Asked(0, ticket.cid, ticket.wish, ticket.cpu, ticket.memory)
+            if not everything.possible(asked):
+                entered.refused.append((ticket, refusal(ticket.wish, look.gpus, possible=False)))
+            elif ticket.cid in wanted:
+                entered.refused.append((ticket, given_up(ticket.cid)))
+            else:
+                wanted[ticket.cid] = ticket
+        if wanted:
+            numbers = await self._write_down(wanted)
+            for cid, ticket in wanted.items():
+                if (number := numbers.get(cid)) is None:
+                    entered.refused.append((ticket, given_up(cid)))
+                else:
+                    entered.numbers.append((ticket, number))
+        return entered
+
+    async def _write_down(self, wanted: Mapping[int, Ticket]) -> dict[int, int]:
+        """Return the numbers, by container; whose is gone, or asked already, has none."""
+        container, now = ContainerRecord.cid, utcnow()
+        async with self._store.write() as session:
+            if not self._store.is_sqlite:
+                await session.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": DOOR})
+            await self._lease.guard(session)
+            rows = select(container).where(container.in_(wanted)).order_by(container)
+            there = set(await session.scalars(rows.with_for_update(read=True, key_share=True)))
+            values = [
+                {
+                    "cid": cid,
+                    "wish": ticket.wish.kept(),
+                    "server": self._lease.id,
+                    "waits": ticket.wait,
+                    "created_at": now,
+                }
+                for cid, ticket in wanted.items()
+                if cid in there
+            ]
+            if not values:
+                return {}
+            insert = insert_for(self._store.is_sqlite)(GpuRequest).values(values)
+            request = GpuRequest.cid, GpuRequest.number
+            done = await session.execute(insert.on_conflict_do_nothing().returning(*request))
+            return {cid: number for cid, number in done}
+
+    async def withdraw(self, tickets: Collection[Ticket]) -> set[int]:
+        """Take requests back that do not wait; return the containers of those not granted yet."""
+        numbers = [ticket.number for ticket in tickets]
+        async with self._store.write() as session:
+            done = await session.scalars(
+                delete(GpuRequest)
+                .where(GpuRequest.number.in_(numbers), GpuRequest.granted.is_(None))
+                .returning(GpuRequest.cid)
+            )
+            return set(done)
+
+    # -- what is free ----------------------------------------------------------------------------
+
+    async def hand_out(self) -> HandedOut | None:
+        """Grant what can be granted to who came first, whichever server they asked.
 
         Returns
         -------
-        Outcome or None
+        HandedOut or None
             None where another server is at it.
 
         Raises
         ------
         Conflict
-            A device was filled by somebody else since this looked.
+            A device or a GPU was filled by somebody else since this looked.
         """
-        outcome = Outcome()
-        async with self._store.write() as session:
-            began = time.monotonic()
-            if not await self._turn(session):
+        # Nobody else plans until this one has ended; what it writes is checked there once more.
+        async with self._store.read() as planning:
+            if not await self._turn(planning):
                 return None
-            await self._lease.guard(session)
-            gpus, places = await self._ledger.gpus(session)
-            look = Round(gpus, *await self._sizes(session))
-            await self._enter(session, new, look, gpus, outcome)
-            last = 0
-            while not look.exhausted and (page := await self._asked(session, last)):
-                last = page[-1].number
-                found = [(asked, look.offer(asked)) for asked in page]
-                given = [(asked, chosen) for asked, chosen in found if chosen is not None]
-                outcome.granted |= {asked.cid: chosen for asked, chosen in given}
-                await self._give(session, given, places)
-            outcome.handed_out = bool(outcome.granted)
-            for ticket, number in list(outcome.entered):
-                if not ticket.wait and ticket.cid not in outcome.granted:
-                    row = delete(GpuRequest).where(GpuRequest.number == number)
-                    await session.execute(row)
-                    outcome.entered.remove((ticket, number))
-                    outcome.refused.append((ticket, refusal(ticket.wish, gpus)))
-            await self._granted_elsewhere(session, waiting, gpus, outcome)
-        self.seconds.append(time.monotonic() - began)
+            look = await self._look(planning)
+            given, more = await self._plan(planning, look.round())
+            outcome = HandedOut(look.gpus, more=more)
+            if given:
+                given = await self._grant(given, look.places)
+                outcome.granted = {asked.cid: chosen for asked, chosen in given}
         return outcome
+
+    async def _grant(self, given: Sequence[Grant], places: Places) -> list[Grant]:
+        try:
+            async with self._store.write() as session:
+                began = time.monotonic()
+                given = await grant(session, self._ledger, given, places)
+        except IntegrityError as error:
+            gids = [gpu.gid for _, gpus in given for gpu in gpus]
+            raise Conflict("gpu", gids[0], "Somebody has it since.") from error
+        self.seconds.append(time.monotonic() - began)
+        return list(given)
+
+    async def _plan(self, session: AsyncSession, offers: Round) -> tuple[list[Grant], bool]:
+        """Choose for the first who get something, and say whether others may, too."""
+        given: list[Grant] = []
+        last = 0
+        while not offers.exhausted:
+            page = await self._asked(session, last)
+            for asked in page:
+                if (chosen := offers.offer(asked)) is not None:
+                    given.append((asked, chosen))
+                if len(given) == GRANTS:
+                    return given, True
+            if len(page) < PAGE:
+                break
+            last = page[-1].number
+        return given, False
 
     async def _turn(self, session: AsyncSession) -> bool:
         if self._store.is_sqlite:
             return True
-        got = await session.execute(text("SELECT pg_try_advisory_xact_lock(:key)"), {"key": LOCK})
+        got = await session.execute(text("SELECT pg_try_advisory_xact_lock(:key)"), {"key": TURN})
         return bool(got.scalar_one())
 
-    async def _enter(
-        self,
-        session: AsyncSession,
-        new: Sequence[Ticket],
-        look: Round,
-        gpus: list[Gpu],
-        outcome: Outcome,
-    ) -> None:
-        """Write down new requests, in the order in which they came."""
-        tickets = [ticket for ticket in new[:BATCH] if not ticket.future.done()]
-        if not tickets:
-            return
-        cids = [ticket.cid for ticket in tickets]
-        container = ContainerRecord.cid
-        there = set(
-            await session.scalars(
-                select(container)
-                .where(container.in_(cids))
-                .order_by(container)
-                .with_for_update(read=True, key_share=True)
-            )
-        )
-        asked = set(await session.scalars(select(GpuRequest.cid).where(GpuRequest.cid.in_(cids))))
-        rows: list[tuple[Ticket, GpuRequest]] = []
-        now = utcnow()
-        for ticket in tickets:
-            if ticket.cid not in there or ticket.cid in asked:
-                outcome.refused.append((ticket, given_up(ticket.cid)))
-                continue
-            if not look.possible(Asked(0, ticket.cid, ticket.wish, ticket.cpu, ticket.memory)):
-                outcome.refused.append((ticket, refusal(ticket.wish, gpus, possible=False)))
-                continue
-            asked.add(ticket.cid)
-            row = GpuRequest(
-                cid=ticket.cid,
-                wish=ticket.wish.kept(),
-                server=self._lease.id,
-                waits=ticket.wait,
-                created_at=now,
-            )
-            rows.append((ticket, row))
-        session.add_all(row for _, row in rows)
-        await session.flush()
-        outcome.entered += [(ticket, row.number) for ticket, row in rows]
+    async def _look(self, session: AsyncSession) -> Look:
+        gpus, places = await self._ledger.gpus(session)
+        return Look(gpus, places, *await self._sizes(session))
 
     async def _sizes(
         self, session: AsyncSession
@@ -239,58 +309,37 @@ class Rounds:
             .where(request.granted.is_(None), request.number > after)
             .order_by(request.number)
             .limit(PAGE)
-            # Who is giving up at this moment is not waited for.
-            .with_for_update(of=request, skip_locked=True)
         )
         return [
             Asked(number, cid, Wish.read(wish), cpu, memory, server)
             for number, cid, wish, cpu, memory, server in rows
         ]
 
-    async def _give(
-        self,
-        session: AsyncSession,
-        given: list[tuple[Asked, tuple[Gpu, ...]]],
-        places: dict[int, set[int]],
-    ) -> None:
-        if not given:
-            return
-        shares = [
-            (Taken(asked.cid, chosen[0].device, asked.cpu, asked.memory, asked.server), chosen)
-            for asked, chosen in given
-        ]
-        await self._ledger.hand_out(session, shares, places)
-        now = utcnow()
-        await session.execute(
-            update(GpuRequest),
-            [
-                {"number": each.number, "granted": [gpu.gid for gpu in gpus], "granted_at": now}
-                for each, gpus in given
-            ],
-        )
+    async def granted(self, waiting: Mapping[int, Ticket]) -> dict[int, tuple[Gpu, ...] | Conflict]:
+        """Find what any server's transactions granted to requests of this one.
 
-    async def _granted_elsewhere(
-        self,
-        session: AsyncSession,
-        waiting: Mapping[int, Ticket],
-        gpus: list[Gpu],
-        outcome: Outcome,
-    ) -> None:
-        """Find what other servers' rounds gave to requests of this one."""
-        if not waiting:
-            return
-        by_gid = {gpu.gid: gpu for gpu in gpus}
-        rows = await session.execute(
-            select(GpuRequest.cid, GpuRequest.granted).where(
-                GpuRequest.server == self._lease.id, GpuRequest.granted.is_not(None)
+        Returns
+        -------
+        dict
+            By container; an error where its GPU went away since.
+        """
+        async with self._store.read() as session:
+            rows = await session.execute(
+                select(GpuRequest.cid, GpuRequest.granted).where(
+                    GpuRequest.server == self._lease.id, GpuRequest.granted.is_not(None)
+                )
             )
-        )
-        for cid, gids in rows:
-            if (ticket := waiting.get(cid)) is None or cid in outcome.granted:
-                continue
-            gone = [gid for gid in gids or () if gid not in by_gid]
+            given = [(cid, gids or ()) for cid, gids in rows if cid in waiting]
+            if not given:
+                return {}
+            gpus, _ = await self._ledger.gpus(session)
+        by_gid = {gpu.gid: gpu for gpu in gpus}
+        found: dict[int, tuple[Gpu, ...] | Conflict] = {}
+        for cid, gids in given:
+            gone = [gid for gid in gids if gid not in by_gid]
             if gone:
                 why = f"GPU {gone[0]} went away before the container was made. Ask again."
-                outcome.refused.append((ticket, unavailable(gone[0], why, "gid")))
+                found[cid] = unavailable(gone[0], why, "gid")
             else:
-                outcome.granted[cid] = tuple(by_gid[gid] for gid in gids or ())
+                found[cid] = tuple(by_gid[gid] for gid in gids)
+        return found

@@ -432,6 +432,34 @@ def test_who_waits_survives_a_server_that_was_killed(
         del one
 
 
+def test_who_waits_is_served_although_the_engine_is_away_at_its_turn(
+    admin: Client, engine: Dockerd
+) -> None:
+    def now() -> dict[str, Any]:
+        found: dict[str, Any] = admin.get(f"operations/{waiting}").json()
+        return found
+
+    make(admin, "early", gid=1).raise_for_status()
+    waiting = make(admin, "late", gid=1, wait=True, headers=ASYNC).json()["data"]["id"]
+    wait_until(lambda: admin.get("gpus").json()["waiting"] == 1, "the request")
+    admin.put("devices/1", json={"draining": True}).raise_for_status()
+    try:
+        admin.delete("containers/early", params={"force": True}).raise_for_status()
+        with engine.hanging():
+            admin.put("devices/1", json={"draining": False}).raise_for_status()
+            wait_until(lambda: "does not answer" in now()["message"], "what it waits for", 60)
+            assert now()["state"] == "running"
+    finally:
+        admin.put("devices/1", json={"draining": False}).raise_for_status()
+    wait_until(lambda: now()["state"] != "running", "the container", 60)
+    assert now()["state"] == "succeeded", now()
+    late = admin.get("containers/late").json()["data"]
+    assert granted(engine, late["id"]) == [SMALL]
+    # The first try, of which nobody knew what became, left none beside it.
+    [only] = engine.docker("ps", "--all", "--quiet", "--no-trunc").split()
+    assert only == late["id"]
+
+
 def test_from_the_command_line(server: JupyterServer, admin: Client, engine: Dockerd) -> None:
     def told(*words: str) -> str:
         done = server.run(server.python, "-m", "jupyter_ext.cli", *words)

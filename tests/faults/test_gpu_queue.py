@@ -77,6 +77,8 @@ class Witness:
             events.terminate()
             events.wait()
             thread.join()
+            assert events.stdout is not None
+            events.stdout.close()
 
     def _follow(self, events: subprocess.Popen[str]) -> None:
         assert events.stdout is not None
