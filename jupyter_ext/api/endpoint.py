@@ -20,6 +20,7 @@ from ..errors import (
     Unauthenticated,
 )
 from ..operations import Running
+from ..operations.schemas import Operation
 from .admission import INTERNAL, JSON, AdmissionHandler, anonymous
 from .auditing import READS, REPLAYED, Trace
 from .authentication import client_of
@@ -203,6 +204,11 @@ class Endpoint(AdmissionHandler):
         credential = self.credential or anonymous(self.request.remote_ip)
         arguments = self._arguments(bound.route, path)
         stored = await self._claim.take(self.request, bytes(self._body), credential)
+        if isinstance(stored, Operation):
+            self.set_header("Idempotency-Replayed", "true")
+            await self._trace.succeeded(202, message=REPLAYED)
+            self._send(*self._accepted(bound.route, stored))
+            return
         if stored is not None:
             for name, value in stored.headers.items():
                 self.set_header(name, value)
@@ -259,11 +265,10 @@ class Endpoint(AdmissionHandler):
 
     async def _rendered(self, route: Route, result: Any) -> tuple[int, bytes, str]:
         if isinstance(result, Running):
-            self.set_header("Location", f"{self.base_url}api/v1/operations/{result.operation.id}")
             if not await self._ended(result):
                 self.set_header("Preference-Applied", "respond-async")
-                body = route.dialect.success(202, jsonable(result.current()))
-                return 202, encode(body), JSON
+                return self._accepted(route, result.current())
+            self._locate(result.operation)
             result = await result.wait()
         if isinstance(result, WithCookies):
             for cookie in result.cookies:
@@ -274,6 +279,13 @@ class Endpoint(AdmissionHandler):
                 self.set_header("Content-Security-Policy", result.policy)
             return route.status, result.body, result.content_type
         return route.status, encode(body_of(route, result)), JSON
+
+    def _accepted(self, route: Route, operation: Operation) -> tuple[int, bytes, str]:
+        self._locate(operation)
+        return 202, encode(route.dialect.success(202, jsonable(operation))), JSON
+
+    def _locate(self, operation: Operation) -> None:
+        self.set_header("Location", f"{self.base_url}api/v1/operations/{operation.id}")
 
     def _send_cookie(self, cookie: Cookie) -> None:
         """Set a cookie that no script reads and no other site sends, or take one away."""

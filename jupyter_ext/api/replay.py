@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from tornado.httputil import HTTPServerRequest
 
     from ..operations.idempotency import StoredReply
+    from ..operations.schemas import Operation
 
 
 class Claim:
@@ -30,8 +31,10 @@ class Claim:
 
     async def take(
         self, request: HTTPServerRequest, body: bytes, credential: Credential
-    ) -> StoredReply | None:
+    ) -> StoredReply | Operation | None:
         """Return the first answer, or None where this request is the first (or has no key).
+
+        Where the server died that was to answer, what it had begun is the answer.
 
         Raises
         ------

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import CursorResult, Delete, Update, delete, update
+from sqlalchemy import ColumnElement, CursorResult, Delete, Update, delete, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from ..errors import Conflict, InvalidRequest, PlatformError
 from ..store.database import Store
 from ..store.leases import ServerLease, ServerRecord
 from ..store.types import utcnow
-from .records import IdempotencyRecord
+from .records import IdempotencyRecord, OperationRecord
+from .schemas import Operation
 
 RETENTION = timedelta(hours=24)
 
@@ -22,6 +24,9 @@ KEY_LENGTH = 255
 
 Slot = tuple[str, str]
 """Account and key."""
+
+_request: ContextVar[Slot | None] = ContextVar("idempotency_key", default=None)
+"""That the request which is being served here carries."""
 
 _log = logging.getLogger(__name__)
 
@@ -79,13 +84,14 @@ class IdempotencyKeys:
 
     async def begin(
         self, account_id: str, key: str, method: str, path: str, body_hash: str
-    ) -> StoredReply | None:
+    ) -> StoredReply | Operation | None:
         """Claim a key.
 
         Returns
         -------
-        StoredReply or None
-            The first answer; None where this request is the first, and has to `finish` or `forget`.
+        StoredReply, Operation or None
+            The first answer; what the first began, where its server died before it answered; None
+            where this request is the first, and has to `finish` or `forget`.
 
         Raises
         ------
@@ -110,6 +116,9 @@ class IdempotencyKeys:
                 # One writer on SQLite; on PostgreSQL two that come at once meet in the primary key.
                 record = await session.get(IdempotencyRecord, slot, with_for_update=True)
                 if record is not None and await self._is_void(session, record):
+                    begun = await self._begun(session, record)
+                    if begun is not None and request == _request_of(record):
+                        return begun
                     await session.delete(record)
                     await session.flush()
                     record = None
@@ -118,8 +127,9 @@ class IdempotencyKeys:
                         raise Conflict("Idempotency-Key", key, _IN_FLIGHT)
                     # Before the commit: whoever finds the row finds it held.
                     self._held[slot] = claim
+                    _request.set(slot)
                     return None
-                first = (record.method, record.path, record.body_hash)
+                first = _request_of(record)
                 reply = None
                 if record.status is not None:
                     body = self._store.secrets.decrypt(record.body)
@@ -198,13 +208,7 @@ class IdempotencyKeys:
         return True
 
     def _statement(self, slot: Slot, held: _Held) -> Update | Delete:
-        # Of this claim only: another server, or this one, may have claimed the key anew.
-        own = (
-            IdempotencyRecord.account == slot[0],
-            IdempotencyRecord.key == slot[1],
-            IdempotencyRecord.server == held.server,
-            IdempotencyRecord.created_at == held.created_at,
-        )
+        own = _own(slot, held)
         if held.reply is None:
             return delete(IdempotencyRecord).where(*own)
         # Encrypted: it may be one that shows a new key.
@@ -232,6 +236,27 @@ class IdempotencyKeys:
         server = await session.get(ServerRecord, record.server)
         return server is None or server.expires_at <= await self._store.now(session)
 
+    async def began(self, session: AsyncSession, operation: str) -> None:
+        """Write down that the request which is being served began an operation, its first."""
+        slot = _request.get()
+        claim = self._held.get(slot) if slot is not None else None
+        if slot is None or claim is None:
+            return
+        await session.execute(
+            update(IdempotencyRecord)
+            .where(*_own(slot, claim), IdempotencyRecord.operation.is_(None))
+            .values(operation=operation)
+        )
+
+    async def _begun(self, session: AsyncSession, record: IdempotencyRecord) -> Operation | None:
+        """Return what a request began whose server died, unless that came to nothing."""
+        if record.status is not None or record.operation is None:
+            return None
+        operation = await session.get(OperationRecord, record.operation)
+        if operation is None or operation.state in ("failed", "cancelled"):
+            return None
+        return operation.view()
+
     async def _insert(self, session: AsyncSession, slot: Slot, claim: _Held) -> bool:
         from sqlalchemy.exc import IntegrityError
 
@@ -254,6 +279,20 @@ class IdempotencyKeys:
         except IntegrityError:
             return False
         return True
+
+
+def _own(slot: Slot, held: _Held) -> tuple[ColumnElement[bool], ...]:
+    """Of this claim only: another server, or this one, may have claimed the key anew."""
+    return (
+        IdempotencyRecord.account == slot[0],
+        IdempotencyRecord.key == slot[1],
+        IdempotencyRecord.server == held.server,
+        IdempotencyRecord.created_at == held.created_at,
+    )
+
+
+def _request_of(record: IdempotencyRecord) -> tuple[str, str, str]:
+    return record.method, record.path, record.body_hash
 
 
 def _answered(

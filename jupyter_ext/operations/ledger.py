@@ -21,6 +21,9 @@ CANCELLATIONS = "operations"
 """The signal that somebody asked for a cancellation."""
 
 
+AtBegin = Callable[[AsyncSession, str], Awaitable[None]]
+"""Writes what else belongs to the begin of an operation, given its id."""
+
 AtEnd = Callable[[AsyncSession, Operation], Awaitable[None]]
 """Writes what else belongs to the end of an operation."""
 
@@ -33,8 +36,10 @@ class Ledger:
         self.lease = lease
         self.at_end: list[AtEnd] = []
 
-    async def add(self, operation: Operation, server: str, given: dict[str, Any]) -> None:
-        """Write an operation that is about to begin."""
+    async def add(
+        self, operation: Operation, server: str, given: dict[str, Any], at_begin: AtBegin
+    ) -> None:
+        """Write an operation that is about to begin, and what `at_begin` writes with it."""
         async with self.store.write() as session:
             await self.lease.guard(session)
             session.add(
@@ -50,6 +55,7 @@ class Ledger:
                     server=server,
                 )
             )
+            await at_begin(session, operation.id)
 
     async def write(
         self, operation: Operation, server: str, *, ends: bool = False, **more: Any

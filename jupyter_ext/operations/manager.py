@@ -259,7 +259,7 @@ class Operations:
             started_at=now,
         )
         live = Live(operation, self._lease.id)
-        await self._ledger.add(operation, live.server, given)
+        await self._ledger.add(operation, live.server, given, self.keys.began)
         self._worker.begin(live, work, present)
         return Running(live)
 

@@ -82,6 +82,8 @@ class IdempotencyRecord(Base):
     """The server process that answers it."""
     status: Mapped[int | None]
     """None while it is being answered."""
+    operation: Mapped[str | None] = mapped_column(String(64))
+    """What it began: where its server dies before the answer, that goes on all the same."""
     headers: Mapped[dict[str, Any]]
     body: Mapped[str] = mapped_column(SafeText)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, index=True)

@@ -9,16 +9,24 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import delete, select, update
 
+from jupyter_ext.accounts.schemas import Account
 from jupyter_ext.errors import Conflict, InvalidRequest, Unavailable
-from jupyter_ext.operations import IdempotencyKeys, StoredReply
+from jupyter_ext.operations import (
+    IdempotencyKeys,
+    Operation,
+    Operations,
+    Progress,
+    StoredReply,
+)
 from jupyter_ext.operations.records import IdempotencyRecord
 from jupyter_ext.store import Store, database
 from jupyter_ext.store.leases import ServerLease, ServerRecord
 from jupyter_ext.store.types import utcnow
 
-from ..engines.stores import gone
+from ..engines.stores import Told, gone
 from ..store.test_database import reopened
 
+ALICE = Account("user-2", "alice", "user")
 REQUEST = ("POST", "/api/v1/containers", "hash of the body")
 
 
@@ -90,6 +98,53 @@ async def test_what_died_with_its_server_may_be_sent_again(
     await old.finish("user-1", "k", status=201, headers={}, body="late")
     with pytest.raises(Conflict, match="still being answered"):
         await keys.begin("user-1", "k", *REQUEST)
+
+
+async def begun_by_a_dead_server(store: Store, bus: Told, *, fails: bool = False) -> Operation:
+    """Send a request with the key ``k`` to a server that begins an operation and dies."""
+    lease = ServerLease(store)
+    await lease.start()
+    operations = Operations(store, bus, lease)
+
+    async def work(progress: Progress) -> None:
+        if fails:
+            raise Conflict("container", "c", "No.")
+        await asyncio.sleep(3600)
+
+    async def request() -> Operation:
+        await operations.keys.begin("user-2", "k", *REQUEST)
+        running = await operations.start(ALICE, "test.work", "c", work)
+        # What it begins besides is not what was asked for.
+        await operations.start(ALICE, "test.other", "c", work)
+        if fails:
+            await running.ended()
+        return running.operation
+
+    # A task of its own, as every request has.
+    operation = await asyncio.create_task(request())
+    assert await operations.keys.begin("user-2", "another", *REQUEST) is None
+    await operations.stop()
+    await lease.stop()
+    return operation
+
+
+async def test_what_a_dead_server_began_is_the_answer(
+    keys: IdempotencyKeys, store: Store, bus: Told
+) -> None:
+    begun = await begun_by_a_dead_server(store, bus)
+    for _ in range(2):
+        answer = await keys.begin("user-2", "k", *REQUEST)
+        assert isinstance(answer, Operation)
+        assert answer.id == begun.id
+    # Nothing was begun by this one, which therefore may be sent again.
+    assert await keys.begin("user-2", "another", *REQUEST) is None
+
+
+async def test_what_came_to_nothing_at_a_dead_server_may_be_sent_again(
+    keys: IdempotencyKeys, store: Store, bus: Told
+) -> None:
+    await begun_by_a_dead_server(store, bus, fails=True)
+    assert await keys.begin("user-2", "k", *REQUEST) is None
 
 
 async def test_answers_are_kept_for_a_day(keys: IdempotencyKeys, store: Store) -> None:
