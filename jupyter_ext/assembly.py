@@ -176,6 +176,7 @@ class Desk:
         )
         gpus = cast("type[GpuDriver]", app.gpu_driver_class)()
         self.gpu_watch = GpuWatch(self.store, self.containers.devices, gpus)
+        self.containers.usage.measure_gpus = self.gpu_watch.measures
         self.gpus = GpuManager(
             self.store,
             self.gpu_watch,
@@ -214,6 +215,7 @@ class Desk:
                 "vscode": program_probe("code-server"),
                 "pages": self.listener.probe if self.listener else lambda: ("off", None),
             },
+            self.gpu_watch.measures,
         )
         self.events = EventManager(self.bus, TOPICS)
         self.reference = docs.Reference(app.serverapp.base_url)

@@ -221,6 +221,10 @@ class Hosts:
                 return "It has just come back.", engine.mirror.stale_since
         return None
 
+    def reached(self, did: int) -> datetime | None:
+        """Return since when this server reaches a device; None where it never did."""
+        return self._engines.on(did).mirror.fresh_since
+
     async def join(self, did: int) -> None:
         """Follow a device that was added, and wait for its engine's first answer."""
         await self.sync()

@@ -70,6 +70,8 @@ class Mirror:
         self.containers: dict[str, EngineContainer] = {}
         #: Since when what is here may be old; None while it is fresh.
         self.stale_since: datetime | None = datetime.now(UTC)
+        #: Since when it is; None before the first time.
+        self.fresh_since: datetime | None = None
         #: Whether the engine was ever listed.
         self.reached = False
         #: Why the engine can't be reached now; None while it is, and before the first try.
@@ -157,6 +159,8 @@ class Mirror:
 
     def _found(self) -> None:
         self._contact = datetime.now(UTC)
+        if self.stale_since is not None:
+            self.fresh_since = self._contact
         self.reached, self.stale_since, self.problem = True, None, None
         self._tried.set()
         _call(self.on_engine, None)

@@ -202,7 +202,7 @@ class Measure(TypedDict):
     network: Traffic
     block: Disk
     pids: int
-    gpus: list[Any]
+    gpus: list[dict[str, Any]]
 
 
 class Point(TypedDict):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, cast
@@ -20,6 +20,7 @@ from .schemas import MetricsQuery
 from .views import Container
 
 if TYPE_CHECKING:
+    from ..devices.schemas import GpuMeasure
     from ..events.bus import Bus
     from .engines import Engine, Engines
     from .past import Moment
@@ -34,13 +35,20 @@ LOOK_SECONDS = 1.0
 
 
 class ContainerUsage:
-    """Measures of containers: now, of the last hour, and as they come."""
+    """Measures of containers: now, of the last hour, and as they come.
+
+    Attributes
+    ----------
+    measure_gpus
+        Tells how busy GPUs are, by their numbers; whoever reads them sets it.
+    """
 
     def __init__(self, access: Access, registry: Registry, engines: Engines, bus: Bus) -> None:
         self._access = access
         self._registry = registry
         self._engines = engines
         self._bus = bus
+        self.measure_gpus: Callable[[Sequence[int]], Sequence[GpuMeasure]] = lambda gids: ()
 
     def follow(self, engine: Engine) -> None:
         """Hear of what is measured on a device."""
@@ -70,7 +78,7 @@ class ContainerUsage:
             The engine does not answer, and the container is not on this machine.
         """
         found = await self._access.find(caller, ref)
-        measured = views.sample(await self._now(found))
+        measured = views.sample(await self._now(found), self.measure_gpus(found.gpus))
         answer = cast(Metrics, {"id": found.id, "cid": found.cid, **measured})
         if query.duration is not None:
             past = self._past(found.id, query.duration)
@@ -99,7 +107,8 @@ class ContainerUsage:
         for sample in samples:
             known = self._registry.by_engine.get(sample.id)
             if known is not None:
-                item = {"cid": known.cid, "id": sample.id, **views.sample(sample)}
+                measured = views.sample(sample, self.measure_gpus(known.gpus))
+                item = {"cid": known.cid, "id": sample.id, **measured}
                 items[known.owner].append(item)
         for owner, own in items.items():
             self._bus.publish(TOPIC, {"items": own}, owner=owner, key=owner)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from ..devices.schemas import GpuMeasure
 from .connection import NOTEBOOK, PASSWORD_VARIABLE
 from .engine_types import ContainerDetail, EngineContainer, FileChange, Sample
 from .fields import MEGABYTE
@@ -172,8 +174,8 @@ def image(item: Image) -> ImageItem:
     }
 
 
-def sample(item: Sample) -> Measure:
-    """What a container used at a moment."""
+def sample(item: Sample, gpus: Sequence[GpuMeasure]) -> Measure:
+    """What a container, and the GPUs that it has, used at a moment."""
     return {
         "timestamp": moment(item.at),
         "cpu_usage": round(item.cpu_usage, 2) if item.cpu_usage is not None else 0.0,
@@ -182,7 +184,7 @@ def sample(item: Sample) -> Measure:
         "network": {"rx_bytes": item.rx_bytes, "tx_bytes": item.tx_bytes},
         "block": {"read_bytes": item.read_bytes, "write_bytes": item.write_bytes},
         "pids": item.pids,
-        "gpus": [],
+        "gpus": [each.model_dump() for each in gpus],
     }
 
 

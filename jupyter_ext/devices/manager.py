@@ -53,6 +53,9 @@ class Reach(Door, Protocol):
     def problem(self, did: int) -> tuple[str, datetime | None] | None:
         """Return why a device can't be reached now, and since when."""
 
+    def reached(self, did: int) -> datetime | None:
+        """Return since when a device is reached from here; None where it never was."""
+
     async def find_gpus(self, did: int) -> Sequence[Found]:
         """Look which GPUs a device has."""
 
@@ -323,6 +326,9 @@ class DeviceManager:
     ) -> DeviceReply:
         problem = self._reach.problem(row.did)
         state, since = _state(row, problem)
+        if state == "ready" and since is None:
+            # Nobody writes it down of the machine's own engine.
+            since = self._reach.reached(row.did)
         return DeviceReply(
             did=row.did,
             name=row.name,

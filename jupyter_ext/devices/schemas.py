@@ -59,6 +59,16 @@ class GpuReply(Model):
     processes: list[GpuProcess] = Field(default_factory=list)
 
 
+class GpuMeasure(Model):
+    """How busy a GPU is; what its driver does not tell, or a GPU of another machine, is null."""
+
+    gid: int
+    utilization: int | None = Field(None, description="Per cent")
+    memory_used: int | None = Field(None, description="Bytes")
+    temperature: int | None = Field(None, description="Degrees Celsius")
+    power: float | None = Field(None, description="Watts")
+
+
 class GpuDetail(GpuReply):
     """The same, with its last hour."""
 

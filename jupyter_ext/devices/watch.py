@@ -6,6 +6,7 @@ import asyncio
 import logging
 import time
 from collections import deque
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -16,6 +17,7 @@ from ..store.types import utcnow
 from .ledger import SIGNAL, DeviceLedger, Found
 from .nvml import Reading
 from .records import LOCAL_DEVICE
+from .schemas import GpuMeasure
 
 INTERVAL = 5.0
 """Seconds between two readings."""
@@ -63,6 +65,8 @@ class GpuWatch:
         self._found: list[Found] | None = None
         self._looked = 0.0
         self._history: dict[str, deque[Past]] = {}
+        self._uuids: dict[int, str] = {}
+        """Of this machine's GPUs, by number."""
         self._task: asyncio.Task[None] | None = None
         self._problem = ""
 
@@ -90,6 +94,22 @@ class GpuWatch:
         if not past or (utcnow() - past[-1].at).total_seconds() > 3 * INTERVAL:
             return Reading()
         return past[-1].reading
+
+    def measures(self, gids: Iterable[int] | None = None) -> list[GpuMeasure]:
+        """Return how busy GPUs are, by number; all of this machine where none are named."""
+        found = []
+        for gid in self._uuids if gids is None else gids:
+            now = self.now(self._uuids.get(gid, ""))
+            found.append(
+                GpuMeasure(
+                    gid=gid,
+                    utilization=now.utilization,
+                    memory_used=now.memory_used,
+                    temperature=now.temperature,
+                    power=now.power,
+                )
+            )
+        return found
 
     async def look(self) -> None:
         """Look once.
@@ -137,6 +157,8 @@ class GpuWatch:
         if found != self._found:
             async with self._store.write() as session:
                 await self._ledger.set_gpus(session, LOCAL_DEVICE, found)
+                gpus, _ = await self._ledger.gpus(session)
+            self._uuids = {gpu.gid: gpu.uuid for gpu in gpus if gpu.device == LOCAL_DEVICE}
             _log.info("GPUs of this machine: %s", ", ".join(gpu.model for gpu in found) or "none")
         self._found, self._looked = found, time.monotonic()
 

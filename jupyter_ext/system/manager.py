@@ -15,6 +15,7 @@ import psutil
 
 from .._version import __version__
 from ..accounts.schemas import Account
+from ..devices.schemas import GpuMeasure
 from ..errors import Unavailable
 from . import host
 from .schemas import Problem, Resources, Status, System
@@ -40,11 +41,19 @@ class SystemManager:
         Where the state lies; its disk is the one that is reported.
     probes
         By name of the service.
+    gpus
+        Returns how busy this machine's are.
     """
 
-    def __init__(self, folder: Path, probes: Mapping[str, Probe]) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        probes: Mapping[str, Probe],
+        gpus: Callable[[], list[GpuMeasure]] = list,
+    ) -> None:
         self._folder = folder
         self._probes = dict(probes)
+        self._gpus = gpus
         self._started = time.monotonic()
         self._cpu_read = 0.0
         self._cpu = 0.0
@@ -75,7 +84,8 @@ class SystemManager:
 
     async def resources(self, caller: Account) -> Resources:
         """Return how busy the machine is."""
-        return await self._read(host.measure, self._folder, self._cpu_percent())
+        found = await self._read(host.measure, self._folder, self._cpu_percent())
+        return found.model_copy(update={"gpus": self._gpus()})
 
     async def _read(self, reading: Callable[..., T], *arguments: object) -> T:
         loop = asyncio.get_running_loop()

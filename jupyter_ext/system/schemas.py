@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from pydantic import Field
 
+from ..devices.schemas import GpuMeasure
 from ..models import Model
 
 
@@ -55,4 +54,4 @@ class Resources(Model):
     memory_total: float = Field(description="GB")
     disk_usage: float = Field(description="Percent of the disk that holds the server's state")
     network: Traffic
-    gpus: list[Any] = Field(default_factory=list)
+    gpus: list[GpuMeasure] = Field(default_factory=list, description="Of this machine")

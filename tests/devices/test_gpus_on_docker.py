@@ -9,6 +9,7 @@ import json
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -327,6 +328,10 @@ def test_only_administrators_read_whose_it_is(
             35,
             60.0,
         )
+        measured = {"gid": 2, "utilization": 87, "memory_used": 5 * gpus.GIB}
+        measured |= {"temperature": 35, "power": 60.0}
+        assert admin.get("metrics/containers/secret").json()["data"]["gpus"] == [measured]
+        assert measured in alice.get("metrics/resources").json()["data"]["gpus"]
         hers = alice.get("gpus/2")
         assert "secret" not in hers.text
         assert "admin" not in hers.text
@@ -339,6 +344,13 @@ def test_only_administrators_read_whose_it_is(
         cards.change(1, used=0, utilization=0, process=0)
     assert alice.get("gpus/9").status_code == 404
     assert alice.get("gpus/x").status_code == 404
+
+
+def test_this_machine_is_ready_since_its_engine_was_reached(admin: Client) -> None:
+    device = admin.get("devices/1").json()
+    since = datetime.fromisoformat(device["since"])
+    assert device["state"] == "ready"
+    assert timedelta(0) < datetime.now(UTC) - since < timedelta(hours=1)
 
 
 def test_the_device_has_so_much_and_no_more(
