@@ -6,6 +6,7 @@ tables and tags on them. Whoever stops or breaks an engine makes one of its own.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
@@ -39,6 +40,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             or any(item.get_closest_marker(mark) for mark in ENGINE_MARKS)
         ):
             item.add_marker("alone")
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Write a failure down at once, where somebody wants to read it even if the run breaks off."""
+    path = os.environ.get("JUPYTER_EXT_FAILURES")
+    if path and report.failed:
+        last = report.longreprtext.strip().splitlines()[-1:] or [""]
+        with open(path, "a") as file:
+            file.write(f"{report.nodeid} ({report.when}): {last[0][:300]}\n")
 
 
 @pytest.fixture(autouse=True)

@@ -103,6 +103,7 @@ def test_a_pull_that_fails_has_only_its_reason(
     expect(lab.button("Pull an image")).not_to_have_attribute("aria-pressed", "true")
 
 
+@pytest.mark.slow
 def test_eight_tabs_and_a_notebook_still_saves(
     open_lab: OpenLab, lab_server: jupyter.JupyterServer, engine: Dockerd
 ) -> None:

@@ -153,7 +153,7 @@ class Dockerd:
         if process is not None and process.poll() is None:
             self.resume()
             with contextlib.suppress(subprocess.SubprocessError):
-                self.clean(timeout=timeout)
+                self._clean(timeout=timeout)
             process.terminate()
             try:
                 process.wait(timeout)
@@ -244,7 +244,26 @@ class Dockerd:
         return done.stdout.decode(errors="replace").strip()
 
     def clean(self, timeout: float = 60) -> None:
-        """Remove all its containers."""
+        """Remove all its containers.
+
+        Raises
+        ------
+        TimeoutExpired
+            It hangs; it was started again, so that only one test fails of it.
+        """
+        try:
+            self._clean(timeout)
+        except subprocess.TimeoutExpired:
+            process = self._running()
+            # Its own word for where all its threads are, for whoever looks for the reason.
+            process.send_signal(signal.SIGUSR1)
+            time.sleep(2)
+            print(f"dockerd hangs:\n{self.tail(60)}")
+            self.kill()
+            self.start()
+            raise
+
+    def _clean(self, timeout: float) -> None:
         ids = self.docker("ps", "--all", "--quiet", "--no-trunc", check=False, timeout=timeout)
         if ids:
             self.docker("rm", "--force", "--volumes", *ids.split(), check=False, timeout=timeout)

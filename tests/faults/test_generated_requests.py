@@ -358,6 +358,7 @@ def pullable(recorder, registry):
     return recorder
 
 
+@pytest.mark.slow
 def test_300_generated_requests(pullable):
     hammer(pullable, 300)
     judge(pullable, 300)

@@ -33,6 +33,7 @@ def test_only_users_tokens_that_open_the_desk_count(hub: Hub) -> None:
     assert httpx.get(hub.url + DESK + CONTAINERS, trust_env=False).status_code == 401
 
 
+@pytest.mark.slow
 def test_what_the_hub_takes_away_is_gone_within_half_a_minute(hub: Hub) -> None:
     """A token, a group's role and an administrator, all remembered a moment ago."""
     token, admin = hub.token(MEMBER), hub.token(ADMIN)["token"]
