@@ -51,6 +51,7 @@ from .desk.lock import write_private
 from .devices import matrix_routes as device_matrix_routes
 from .devices import routes as device_routes
 from .devices.gpus import GpuManager
+from .devices.live import DeviceFeed
 from .devices.manager import DeviceManager
 from .devices.matrix import MatrixDevices
 from .devices.watch import GpuDriver, GpuWatch
@@ -236,6 +237,12 @@ class Desk:
 
     def handlers(self) -> list[Handler]:
         """Return the handlers of every route, WebSockets first."""
+        devices = DeviceManager(
+            self.store,
+            self.containers.devices,
+            self.containers.hosts,
+            lambda: self.containers.defaults.bind_address,
+        )
         managers = [
             self.system,
             self.users,
@@ -253,12 +260,8 @@ class Desk:
             self.idle.manager,
             self.gpus,
             self.pages,
-            DeviceManager(
-                self.store,
-                self.containers.devices,
-                self.containers.hosts,
-                lambda: self.containers.defaults.bind_address,
-            ),
+            devices,
+            DeviceFeed(devices),
             MatrixDevices(
                 self.store, self.containers.devices, self.containers.engines.bind_address
             ),

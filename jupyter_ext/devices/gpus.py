@@ -16,7 +16,7 @@ from ..errors import NotFound
 from ..store.database import Store
 from .nvml import Reading
 from .processes import containers_of
-from .records import GpuClaim, GpuRecord, GpuRequest
+from .records import DeviceRecord, GpuClaim, GpuRecord, GpuRequest
 from .schemas import GpuDetail, GpuList, GpuProcess, GpuReply, GpuSample, Holder
 from .watch import GpuWatch
 
@@ -99,9 +99,12 @@ class GpuManager:
             container, container.cid == claim.cid
         )
         waiting = select(func.count()).select_from(GpuRequest).where(GpuRequest.granted.is_(None))
-        table = GpuRecord.__table__
+        table, device = GpuRecord.__table__, DeviceRecord.__table__
+        gpus = select(table, device.c.name.label("device_name")).join(
+            device, device.c.did == table.c.device
+        )
         async with self._store.read() as session:
-            rows = (await session.execute(select(table).order_by(table.c.gid))).all()
+            rows = (await session.execute(gpus.order_by(table.c.gid))).all()
             claims: defaultdict[int, deque[Any]] = defaultdict(deque)
             for row in await session.execute(held.order_by(claim.slot)):
                 claims[row.gid].append(row)
@@ -113,6 +116,7 @@ class GpuManager:
         return GpuReply(
             gid=row.gid,
             device=row.device,
+            device_name=row.device_name,
             uuid=row.uuid,
             model=row.model,
             memory=row.memory_bytes,

@@ -239,8 +239,9 @@ class DeviceManager:
         raise Conflict(
             "device",
             name,
-            f"{left} containers are left on {name}. Delete them first (drain it, so that no "
-            "new ones come), or remove it with force: they are forgotten here, and run on.",
+            f"{left} container{' is' if left == 1 else 's are'} left on {name}. Delete what is "
+            "there first (drain it, so that nothing new comes), or remove it with force: it is "
+            "forgotten here, and runs on.",
         )
 
     # -- inside ----------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ from .device_schemas import (
     RemovedDevice,
 )
 from .gpus import GpuManager
+from .live import DeviceFeed
 from .manager import DeviceManager
 from .schemas import GpuDetail, GpuList
 
@@ -97,4 +98,7 @@ ROUTES = [
         summary="Remove a host; what runs there runs on",
     ),
 ]
-FEEDS = [Feed("gpus", GpuManager.snapshot, GpuManager.frames, permission="gpu:read")]
+FEEDS = [
+    Feed("gpus", GpuManager.snapshot, GpuManager.frames, permission="gpu:read"),
+    Feed("devices", DeviceFeed.snapshot, DeviceFeed.frames, permission="device:read"),
+]

@@ -42,6 +42,7 @@ class GpuReply(Model):
 
     gid: int
     device: int
+    device_name: str
     uuid: str
     model: str
     memory: int = Field(description="Bytes")

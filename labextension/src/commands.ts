@@ -15,11 +15,14 @@ import { copyText } from './clipboard';
 import { Arguments, named, pointed, telling } from './commandtools';
 import { computeIcon, logsIcon, restartIcon } from './icons';
 import { addImageCommands } from './imagecommands';
-import { Container, isUp } from './model/types';
+import { Container, isReached, isUp } from './model/types';
 import { CommandIDs } from './tokens';
 import type { Desk } from './view/desk';
 import { confirmRemove } from './widgets/removedialog';
 import { saveAsImage } from './widgets/savedialog';
+
+/** What commands of the palette are about until somebody chooses. */
+const ANY = { status: 'running' } as const;
 
 /** The tabs that commands open. */
 export interface Tabs {
@@ -50,12 +53,19 @@ export function addCommands(
     const cid = cidOf(args);
     return cid === null ? undefined : store.state.containers?.get(cid);
   };
+  /** Whether something can be done with a container, or with one that is asked for. */
+  const isFree = (container: Container | undefined): boolean =>
+    !container ||
+    (isReached(container) && !store.state.deeds.has(container.cid));
   /** A container whose state does not matter: tabs are restored before any is known. */
   const known = async (
     args: Arguments,
-    title: string
+    title: string,
+    fits?: (container: Container) => boolean
   ): Promise<number | null> =>
-    cidOf(args) ?? (await chooseContainer(desk, null, title))?.cid ?? null;
+    cidOf(args) ??
+    (await chooseContainer(desk, null, title, fits))?.cid ??
+    null;
 
   commands.addCommand(CommandIDs.show, {
     label: trans.__('Show Compute'),
@@ -81,8 +91,10 @@ export function addCommands(
   commands.addCommand(CommandIDs.logs, {
     label: named(trans.__('Show Logs'), trans.__('Show Container Logs…')),
     icon: logsIcon,
+    isEnabled: args => isReached(at(args) ?? ANY),
     execute: async args => {
-      const cid = await known(args, trans.__('Logs of which container?'));
+      const title = trans.__('Logs of which container?');
+      const cid = await known(args, title, isReached);
       if (cid !== null) {
         tabs.logs(cid);
       }
@@ -94,7 +106,7 @@ export function addCommands(
       trans.__('Open Terminal in Container…')
     ),
     icon: terminalIcon,
-    isEnabled: args => (at(args)?.status ?? 'running') === 'running',
+    isEnabled: args => (at(args) ?? ANY).status === 'running',
     execute: async args => {
       const title = trans.__('Terminal in which container?');
       const cid =
@@ -114,7 +126,7 @@ export function addCommands(
       icon: runIcon,
       title: trans.__('Start which container?'),
       failed: (name: string) => trans.__('%1 was not started', name),
-      fits: (container: Container) => !isUp(container)
+      fits: (container: Container) => !isUp(container) && isReached(container)
     },
     {
       id: CommandIDs.stop,
@@ -157,7 +169,7 @@ export function addCommands(
 
   commands.addCommand(CommandIDs.keep, {
     label: named(trans.__('Keep Running'), trans.__('Keep Container Running…')),
-    isEnabled: args => isUp(at(args) ?? { status: 'running' }),
+    isEnabled: args => isUp(at(args) ?? ANY),
     execute: async args => {
       const title = trans.__('Keep which container running?');
       const found = await chooseContainer(desk, cidOf(args), title, isUp);
@@ -170,13 +182,10 @@ export function addCommands(
   commands.addCommand(CommandIDs.remove, {
     label: named(trans.__('Delete…'), trans.__('Delete Container…')),
     icon: deleteIcon,
-    isEnabled: args => {
-      const container = at(args);
-      return !container || !store.state.deeds.has(container.cid);
-    },
+    isEnabled: args => isFree(at(args)),
     execute: async args => {
       const title = trans.__('Delete which container?');
-      const found = await chooseContainer(desk, cidOf(args), title);
+      const found = await chooseContainer(desk, cidOf(args), title, isReached);
       if (found && (!confirms() || (await confirmRemove(desk, found)))) {
         const failed = trans.__('%1 was not deleted', found.name);
         await telling(desk, failed, actions.remove(found));
@@ -189,13 +198,10 @@ export function addCommands(
       trans.__('Save Container as Image…')
     ),
     icon: saveIcon,
-    isEnabled: args => {
-      const container = at(args);
-      return !container || !store.state.deeds.has(container.cid);
-    },
+    isEnabled: args => isFree(at(args)),
     execute: async args => {
       const title = trans.__('Save which container?');
-      const found = await chooseContainer(desk, cidOf(args), title);
+      const found = await chooseContainer(desk, cidOf(args), title, isReached);
       if (found) {
         const failed = trans.__('%1 was not saved', found.name);
         await telling(desk, failed, saveAsImage(desk, found));
@@ -246,7 +252,8 @@ export function addToPalette(palette: ICommandPalette, desk: Desk): void {
     CommandIDs.account,
     CommandIDs.createKey,
     CommandIDs.password,
-    CommandIDs.createUser
+    CommandIDs.createUser,
+    CommandIDs.addDevice
   ]) {
     palette.addItem({ command, category, args: { isPalette: true } });
   }

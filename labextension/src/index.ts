@@ -16,8 +16,10 @@ import type { ITerminal } from '@jupyterlab/terminal';
 import { ITranslator, nullTranslator } from '@jupyterlab/translation';
 
 import { addCommands, addToPalette } from './commands';
+import { addDeviceCommands } from './devicecommands';
 import { Actions } from './model/actions';
 import { Api } from './model/api';
+import { DeviceStore } from './model/devicestore';
 import { absolute } from './model/folder';
 import { PeopleApi } from './model/peopleapi';
 import { PeopleStore } from './model/peoplestore';
@@ -66,6 +68,7 @@ function activate(
   const desk: Desk = {
     store,
     people,
+    devices: new DeviceStore(api, socket),
     actions: new Actions(api, store),
     commands: app.commands,
     trans,
@@ -207,6 +210,7 @@ function activate(
     app.shell.activateById(panel.id);
     panel.choose(view);
   });
+  addDeviceCommands(app, desk);
   app.shell.add(panel, 'left', { rank: 300, type: 'Compute' });
   if (restorer) {
     restorer.add(panel, panel.id);

@@ -28,7 +28,13 @@ export const CommandIDs = {
   setPassword: 'jupyter-ext:set-password',
   enableUser: 'jupyter-ext:enable-user',
   disableUser: 'jupyter-ext:disable-user',
-  removeUser: 'jupyter-ext:remove-user'
+  removeUser: 'jupyter-ext:remove-user',
+  addDevice: 'jupyter-ext:add-device',
+  changeDevice: 'jupyter-ext:change-device',
+  drainDevice: 'jupyter-ext:drain-device',
+  resumeDevice: 'jupyter-ext:resume-device',
+  findDeviceGpus: 'jupyter-ext:find-device-gpus',
+  removeDevice: 'jupyter-ext:remove-device'
 } as const;
 
 export const PLUGIN_ID = 'jupyter-ext:plugin';

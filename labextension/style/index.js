@@ -5,3 +5,4 @@ import './logs.css';
 import './details.css';
 import './save.css';
 import './people.css';
+import './devices.css';

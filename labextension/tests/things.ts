@@ -11,6 +11,7 @@ export function container(part: Partial<Container> = {}): Container {
     created_at: '2026-11-20T10:00:00Z',
     owner: 'admin',
     ports: {},
+    device: 1,
     gpus: [],
     ...part
   };

@@ -42,6 +42,19 @@ export function age(moment: string, language: string, now: number): string {
   return words.format(0, 'second');
 }
 
+/** For how long something has lasted: `3 minutes`; empty for less than one. */
+export function lasting(since: string, language: string, now: number): string {
+  const seconds = (now - Date.parse(since)) / 1000;
+  const [unit, length] = AGES.find(([, each]) => seconds >= each) ?? [];
+  return unit && length
+    ? new Intl.NumberFormat(language, {
+        style: 'unit',
+        unit,
+        unitDisplay: 'long'
+      }).format(Math.floor(seconds / length))
+    : '';
+}
+
 /** How far off a moment is: `in 3 days`; empty where it has passed. */
 export function until(moment: string, language: string, now: number): string {
   const seconds = (Date.parse(moment) - now) / 1000;

@@ -6,6 +6,11 @@ export interface Me {
   readonly role: string;
 }
 
+/** Whether everything is open to somebody, devices included. */
+export function isAdministrator(me: Me | null): boolean {
+  return me?.role === 'admin';
+}
+
 export interface User extends Me {
   readonly email: string | null;
   readonly enabled: boolean;

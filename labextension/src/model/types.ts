@@ -35,6 +35,8 @@ export interface Container {
   readonly created_at: string;
   readonly owner: string;
   readonly ports: Ports;
+  /** The number of the device that it is on. */
+  readonly device: number;
   /** Null where no rule says how long it may be idle or run. */
   readonly idle?: Idle | null;
   /** The GPUs that it was made with. */
@@ -112,6 +114,7 @@ export interface GpuHolder {
 export interface Gpu {
   readonly gid: number;
   readonly device: number;
+  readonly device_name: string;
   readonly uuid: string;
   readonly model: string;
   readonly memory: number;
@@ -120,6 +123,8 @@ export interface Gpu {
   readonly slots: number;
   readonly free: number;
   readonly present: boolean;
+  /** A task of the swarm has it, of which no container here knows. */
+  readonly foreign: boolean;
   readonly holders: readonly GpuHolder[];
   readonly utilization: number | null;
   readonly memory_used: number | null;
@@ -203,6 +208,11 @@ export interface NewContainer {
 /** An operation that will not change any more. */
 export function hasEnded(operation: Operation): boolean {
   return operation.state !== 'pending' && operation.state !== 'running';
+}
+
+/** A container whose device answers; nothing can be done with another one until it does. */
+export function isReached(container: Pick<Container, 'status'>): boolean {
+  return container.status !== 'lost';
 }
 
 /** A container that a process runs in, so that it can be entered and measured. */

@@ -30,13 +30,15 @@ export function ConnectionCard(props: {
   const hint =
     status === 'paused'
       ? trans.__('It stands still now, and answers when it goes on.')
-      : !running
-        ? trans.__('It does not run: start it to connect.')
-        : command && isLoopback(way.ip)
-          ? trans.__(
-              'ssh listens on the server’s own machine only. From elsewhere, take that as the jump host.'
-            )
-          : null;
+      : status === 'lost'
+        ? trans.__('Its device does not answer now.')
+        : !running
+          ? trans.__('It does not run: start it to connect.')
+          : command && isLoopback(way.ip)
+            ? trans.__(
+                'ssh listens on the server’s own machine only. From elsewhere, take that as the jump host.'
+              )
+            : null;
   return (
     <section className="jx-Card jx-Connection" aria-labelledby={heading}>
       <header className="jx-Card-head">

@@ -7,12 +7,14 @@ import {
 import * as React from 'react';
 
 import { logsIcon } from '../icons';
+import { LOCAL_DEVICE } from '../model/devices';
 import { splitName } from '../model/reference';
-import { Container, isUp } from '../model/types';
+import { Container, isReached, isUp } from '../model/types';
 import { CommandIDs } from '../tokens';
 import { useCommand, useDesk, useStore } from './desk';
 import { IconButton } from './IconButton';
 import { IdleNotice } from './IdleNotice';
+import { LostNotice } from './LostNotice';
 import { Ports } from './Ports';
 import { statusWord, toneOf } from './status';
 import { Use } from './Use';
@@ -54,32 +56,36 @@ export const ContainerRow = React.memo(function ContainerRow(props: {
           {name}
         </button>
         <span className="jx-Row-actions">
-          {up ? (
-            <IconButton
-              icon={stopIcon}
-              label={trans.__('Stop %1', name)}
-              disabled={deed !== undefined}
-              onClick={() => run(CommandIDs.stop, { cid })}
-            />
-          ) : (
-            <IconButton
-              icon={runIcon}
-              label={trans.__('Start %1', name)}
-              disabled={deed !== undefined}
-              onClick={() => run(CommandIDs.start, { cid })}
-            />
+          {isReached(container) && (
+            <>
+              {up ? (
+                <IconButton
+                  icon={stopIcon}
+                  label={trans.__('Stop %1', name)}
+                  disabled={deed !== undefined}
+                  onClick={() => run(CommandIDs.stop, { cid })}
+                />
+              ) : (
+                <IconButton
+                  icon={runIcon}
+                  label={trans.__('Start %1', name)}
+                  disabled={deed !== undefined}
+                  onClick={() => run(CommandIDs.start, { cid })}
+                />
+              )}
+              <IconButton
+                icon={logsIcon}
+                label={trans.__('Logs of %1', name)}
+                onClick={() => run(CommandIDs.logs, { cid })}
+              />
+              <IconButton
+                icon={terminalIcon}
+                label={trans.__('Terminal in %1', name)}
+                disabled={container.status !== 'running'}
+                onClick={() => run(CommandIDs.terminal, { cid })}
+              />
+            </>
           )}
-          <IconButton
-            icon={logsIcon}
-            label={trans.__('Logs of %1', name)}
-            onClick={() => run(CommandIDs.logs, { cid })}
-          />
-          <IconButton
-            icon={terminalIcon}
-            label={trans.__('Terminal in %1', name)}
-            disabled={container.status !== 'running'}
-            onClick={() => run(CommandIDs.terminal, { cid })}
-          />
           <IconButton
             icon={ellipsesIcon}
             label={trans.__('More for %1', name)}
@@ -100,7 +106,13 @@ export const ContainerRow = React.memo(function ContainerRow(props: {
         )}
       </div>
       <IdleNotice container={container} />
-      {up && <Ports ports={container.ports} />}
+      <LostNotice container={container} />
+      {up && (
+        <Ports
+          ports={container.ports}
+          near={container.device === LOCAL_DEVICE}
+        />
+      )}
       {up && <Use cid={cid} />}
     </li>
   );

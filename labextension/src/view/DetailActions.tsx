@@ -8,7 +8,7 @@ import {
 import * as React from 'react';
 
 import { logsIcon, restartIcon } from '../icons';
-import { Container, isUp } from '../model/types';
+import { Container, isReached, isUp } from '../model/types';
 import { CommandIDs } from '../tokens';
 import { useCommand, useDesk, useStore } from './desk';
 import { IconButton } from './IconButton';
@@ -20,7 +20,8 @@ export function DetailActions(props: {
   const { cid } = props.container;
   const { trans } = useDesk();
   const run = useCommand();
-  const busy = useStore(state => state.deeds.has(cid));
+  const busy =
+    useStore(state => state.deeds.has(cid)) || !isReached(props.container);
   const up = isUp(props.container);
   return (
     <span className="jx-Row-actions">
@@ -39,6 +40,7 @@ export function DetailActions(props: {
       <IconButton
         icon={logsIcon}
         label={trans.__('Logs')}
+        disabled={!isReached(props.container)}
         onClick={() => run(CommandIDs.logs, { cid })}
       />
       <IconButton

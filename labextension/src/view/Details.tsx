@@ -1,6 +1,7 @@
 import * as React from 'react';
 
 import { computeIcon } from '../icons';
+import { LOCAL_DEVICE } from '../model/devices';
 import { bytes, moment } from '../model/format';
 import type { Container, ContainerDetail } from '../model/types';
 import { isUp } from '../model/types';
@@ -10,6 +11,7 @@ import { DetailActions } from './DetailActions';
 import { useDesk, useStore } from './desk';
 import { Environment } from './Environment';
 import { GrantedGpus } from './GrantedGpus';
+import { LostNotice } from './LostNotice';
 import { Notice } from './Notice';
 import { Ports } from './Ports';
 import { statusWord, toneOf } from './status';
@@ -45,6 +47,7 @@ export function Details(props: { cid: number }): React.ReactElement {
         </span>
         <DetailActions container={container} />
       </header>
+      <LostNotice container={container} />
       {failure && (
         <div className="jx-Failure" role="alert">
           {failure}
@@ -59,7 +62,11 @@ export function Details(props: { cid: number }): React.ReactElement {
       <dl className="jx-Facts">
         <Fact label={trans.__('Image')}>{container.image}</Fact>
         <Fact label={trans.__('Ports')}>
-          <Ports ports={container.ports} all />
+          <Ports
+            ports={container.ports}
+            near={container.device === LOCAL_DEVICE}
+            all
+          />
         </Fact>
         {container.gpus.length > 0 && (
           <Fact label={trans.__('GPUs')}>

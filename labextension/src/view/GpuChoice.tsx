@@ -1,5 +1,6 @@
 import * as React from 'react';
 
+import { LOCAL_DEVICE } from '../model/devices';
 import { bytes } from '../model/format';
 import { Choice } from './Choice';
 import { useDesk, useStore } from './desk';
@@ -19,6 +20,7 @@ export function GpuChoice(props: {
   }
   const free = gpus.filter(each => each.free > 0);
   const chosen = gpus.find(({ gid }) => String(gid) === gpu);
+  const several = gpus.some(({ device }) => device !== LOCAL_DEVICE);
   const taken = gpu === 'auto' ? !free.length : chosen?.free === 0;
   return (
     <>
@@ -41,9 +43,15 @@ export function GpuChoice(props: {
             each =>
               [
                 String(each.gid),
-                `${each.gid} · ${each.model} · ${bytes(each.memory)}${
-                  each.free ? '' : ` · ${trans.__('taken')}`
-                }`
+                [
+                  each.gid,
+                  each.model,
+                  bytes(each.memory),
+                  several ? each.device_name : '',
+                  each.free ? '' : trans.__('taken')
+                ]
+                  .filter(Boolean)
+                  .join(' · ')
               ] as const
           )
         ]}

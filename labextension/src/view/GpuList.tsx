@@ -1,5 +1,6 @@
 import * as React from 'react';
 
+import { LOCAL_DEVICE } from '../model/devices';
 import { useDesk, useStore } from './desk';
 import { GpuRow } from './GpuRow';
 import { List } from './List';
@@ -14,6 +15,8 @@ export function GpuList(): React.ReactElement {
   const reached = gpus.some(({ gid }) => gid === focused)
     ? focused
     : (gpus[0]?.gid ?? null);
+  // There is always this machine, with GPUs or without.
+  const several = gpus.some(({ device }) => device !== LOCAL_DEVICE);
   return (
     <div className="jx-Section">
       {waiting > 0 && (
@@ -26,7 +29,12 @@ export function GpuList(): React.ReactElement {
         onFocusRow={row => setFocused(Number(row.dataset['gid']))}
       >
         {gpus.map(gpu => (
-          <GpuRow key={gpu.gid} gpu={gpu} current={gpu.gid === reached} />
+          <GpuRow
+            key={gpu.gid}
+            gpu={gpu}
+            named={several}
+            current={gpu.gid === reached}
+          />
         ))}
       </List>
     </div>

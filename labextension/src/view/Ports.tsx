@@ -7,6 +7,8 @@ import { useDesk } from './desk';
 /** Published ports as links; those that are only exposed stand grey behind them. */
 export function Ports(props: {
   ports: PortMap;
+  /** They are on this machine, so that it is known where they lead. */
+  near: boolean;
   /** Exposed ones too. */
   all?: boolean;
 }): React.ReactElement | null {
@@ -28,7 +30,7 @@ export function Ports(props: {
           >
             {port(inside)}
           </span>
-        ) : inside.endsWith('/udp') || inside === '22/tcp' ? (
+        ) : !props.near || inside.endsWith('/udp') || inside === '22/tcp' ? (
           <span key={inside} className="jx-Port">
             {`${host} → ${port(inside)}`}
           </span>

@@ -9,6 +9,7 @@ import type { Message } from '@lumino/messaging';
 import * as React from 'react';
 
 import type { Actions } from '../model/actions';
+import type { Devices, DeviceStore } from '../model/devicestore';
 import type { People, PeopleStore } from '../model/peoplestore';
 import type { State, Store } from '../model/store';
 
@@ -16,6 +17,7 @@ import type { State, Store } from '../model/store';
 export interface Desk {
   readonly store: Store;
   readonly people: PeopleStore;
+  readonly devices: DeviceStore;
   readonly actions: Actions;
   readonly commands: CommandRegistry;
   readonly trans: TranslationBundle;
@@ -47,6 +49,12 @@ export function usePeople<T>(select: (state: People) => T): T {
   return React.useSyncExternalStore(people.subscribe, () =>
     select(people.state)
   );
+}
+
+/** The devices, drawn again when one of them changes. */
+export function useDevices(): Devices {
+  const { devices } = useDesk();
+  return React.useSyncExternalStore(devices.subscribe, () => devices.devices);
 }
 
 /** A callback that runs a command. */
