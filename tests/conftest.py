@@ -47,7 +47,7 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
     path = os.environ.get("JUPYTER_EXT_FAILURES")
     if path and report.failed:
         last = report.longreprtext.strip().splitlines()[-1:] or [""]
-        with open(path, "a") as file:
+        with Path(path).open("a") as file:
             file.write(f"{report.nodeid} ({report.when}): {last[0][:300]}\n")
 
 

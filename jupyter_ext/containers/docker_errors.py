@@ -91,7 +91,8 @@ def unavailable(address: EngineAddress, reason: str) -> Unavailable:
     if not address.local:
         return Unavailable(
             f"Docker does not answer {at} ({reason}).",
-            "Is the machine up, and is DOCKER_HOST right?",
+            "Is the machine up, and is its address right? It is DOCKER_HOST's for the server's own "
+            "engine; `pig device set` changes another device's.",
         )
     if "permission denied" in lower:
         return Unavailable(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -447,3 +448,68 @@ def test_a_start_with_another_gpu_keeps_all_but_the_gpu(
     alice.done("DELETE", path)
     alice.done("DELETE", f"images/{saved}")
     assert "refitted" not in engine.docker("images", "--format", "{{.Repository}}")
+
+
+# -- word for word ---------------------------------------------------------------------------------
+
+DOCUMENT = (Path(__file__).parent / "seeds" / "004.txt").read_text(encoding="utf-8")
+
+
+def curl(server: JupyterServer, folder: Path, command: str) -> dict[str, Any]:
+    """Run a command of the document, with another host, and return what it prints."""
+    command = command.replace("http://127.0.0.1:5000/", server.url)
+    run = ["sh", "-c", f"{command} --silent --show-error --noproxy '*'"]
+    done = subprocess.run(run, cwd=folder, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+def test_the_commands_of_the_document(
+    server: JupyterServer, engine: Dockerd, alice: Jar, iid: int, tmp_path: Path
+) -> None:
+    """Each as it is written there, but for the host and the numbers."""
+    create, start, stop, save = re.findall(
+        r"^curl (?:.*\\\n)+.*cookies\.txt$", DOCUMENT, re.MULTILINE
+    )
+    login = "curl -X POST http://127.0.0.1:5000/api/login -H 'Content-Type: application/json' -d "
+    who = {"username": "alice", "password": "114514-114514"}
+    curl(server, tmp_path, f"{login}'{json.dumps(who)}' -c cookies.txt")
+
+    made = curl(server, tmp_path, create.replace('"iid": 1', f'"iid": {iid}'))
+    shown = re.search(r'\{\s*"status": 0, // .*?\}', DOCUMENT, re.DOTALL)
+    assert shown is not None
+    documented = set(re.findall(r'"(\w+)":', shown[0]))
+    assert made.keys() == documented | {"cid"}
+    assert made["status"] == 0
+    assert re.fullmatch("[A-Za-z0-9]{16}", made["passwd"])
+    cid = made["cid"]
+
+    start, stop = (text.replace("containers/1", f"containers/{cid}") for text in (start, stop))
+    for command, refusal in (
+        (stop, "container already stopped"),
+        (start, "container already running"),
+    ):
+        assert curl(server, tmp_path, command) == {"status": 0}
+        assert curl(server, tmp_path, command) == {"status": -1, "error": refusal}
+    described = alice.done("GET", f"containers/property/{cid}")
+    sample = re.search(r'\{\s*"status": 0,\s*"name": "test3".*?\}', DOCUMENT, re.DOTALL)
+    assert sample is not None
+    assert described.keys() | {"status"} == json.loads(sample[0]).keys()
+    assert (described["cpu"], described["memory"], described["gpu_type"]) == (2, 2048, "NVIDIA L4")
+
+    saved = curl(server, tmp_path, save.replace('"cid": 1', f'"cid": {cid}'))
+    assert saved.keys() == {"status", "iid"}
+    assert saved["status"] == 0
+    assert saved["iid"] in alice.done("GET", "images")["iid"]
+    alice.done("DELETE", f"containers/{cid}")
+    assert alice.done("DELETE", f"images/{saved['iid']}") == {}
+
+
+def test_every_error_text_of_the_document_is_asked_for_here() -> None:
+    """A text that the document has, and no test of this file expects, would be missed."""
+    documented = set(re.findall(r"^- ['\"](.+?)['’\"]$", DOCUMENT, re.MULTILINE))
+    assert len(documented) == 9
+    asserted = Path(__file__).read_text(encoding="utf-8")
+    for text in documented:
+        assert text.partition("{gid}")[0] in asserted, text
