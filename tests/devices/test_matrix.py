@@ -356,9 +356,41 @@ def test_an_image_for_everybody(engine: Dockerd, alice: Jar, bob: Jar, iid: int)
     saved = alice.done("POST", "images", body)["iid"]
     assert saved in bob.done("GET", "images/public")["iid"]
     assert bob.done("GET", f"images/property/{saved}")["user"] == "alice"
-    make(bob, saved, "mine", cpu=0.5)
+    mine = make(bob, saved, "mine", cpu=0.5)["cid"]
     assert bob.refused("DELETE", f"images/{saved}") == "no image or not authorized to remove"
+    # Somebody else's container counts, also one that stands still.
+    used = "some containers is based on the image, unable to remove image"
+    assert alice.refused("DELETE", f"images/{saved}") == used
+    bob.done("PUT", f"containers/{mine}", {"cmd": "stop"})
+    assert alice.refused("POST", f"images/delete/{saved}") == used
+    bob.done("DELETE", f"containers/{mine}")
     engine.clean()
+    alice.done("DELETE", f"images/{saved}")
+
+
+def test_an_image_that_is_shared(engine: Dockerd, alice: Jar, bob: Jar, iid: int) -> None:
+    cid = make(alice, iid, cpu=0.5)["cid"]
+    saved = alice.done("POST", "images", {"cid": cid, "name": "ours"})["iid"]
+    assert saved not in bob.done("GET", "images/on/1")["iid"]
+    shared = alice.http.put(f"api/v1/images/{saved}/shares/bob")
+    assert shared.status_code == 200, shared.text
+    # What is one's own is what one made; what can run is more.
+    assert bob.done("GET", "images") == {"iid": []}
+    assert saved not in bob.done("GET", "images/public")["iid"]
+    assert saved in bob.done("GET", "images/on/1")["iid"]
+    facts = bob.done("GET", f"images/property/{saved}")
+    assert (facts["user"], facts["public"]) == ("alice", False)
+    mine = make(bob, saved, "mine", cpu=0.5)["cid"]
+    assert bob.refused("DELETE", f"images/{saved}") == "no image or not authorized to remove"
+    # What bob makes of it is bob's.
+    top = bob.done("POST", "images", {"cid": mine, "name": "top"})["iid"]
+    assert bob.done("GET", "images") == {"iid": [top]}
+    alice.http.delete(f"api/v1/images/{saved}/shares/bob")
+    assert bob.refused("GET", f"images/property/{saved}") == NO_IMAGE
+    assert saved not in bob.done("GET", "images/on/1")["iid"]
+    assert bob.done("GET", f"containers/status/{mine}") == {"result": "running"}
+    bob.done("DELETE", f"containers/{mine}")
+    bob.done("DELETE", f"images/{top}")
     alice.done("DELETE", f"images/{saved}")
 
 
