@@ -113,7 +113,7 @@ async def flatten(
                 importing.cancel()
                 await asyncio.gather(importing, return_exceptions=True)
             await still.end()
-        settings = _settings(found["Config"], found["own"], labels)
+        settings = _settings(found["Config"], found["kept"], labels)
         finishing = asyncio.ensure_future(
             link.wait(_finish, subject, deadline, base, settings, repository, tag)
         )
@@ -129,10 +129,22 @@ async def flatten(
 
 
 def _measured(client: EngineClient, container: str) -> dict[str, Any]:
-    """Inspect a container with its size, and add its image's own environment as `own`."""
+    """Inspect a container with its size, and add what its image has to say."""
     params = {"size": "true"}
     found: dict[str, Any] = client.get_json("/containers/{0}/json", container, params=params)
-    return found | {"own": kept_environment(client, found)}
+    # The shell of a build is the image's alone: its containers don't know it.
+    found["Config"] = {"Shell": _shell(client, found["Image"]), **found["Config"]}
+    return found | {"kept": kept_environment(client, found)}
+
+
+def _shell(client: EngineClient, image: str) -> list[str] | None:
+    from docker.errors import ImageNotFound
+
+    try:
+        shell: list[str] | None = client.inspect_image(image)["Config"].get("Shell")
+    except ImageNotFound:
+        return None
+    return shell
 
 
 async def _import(link: EngineLink, files: AsyncIterator[bytes], mark: str) -> str:

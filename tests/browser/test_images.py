@@ -20,8 +20,8 @@ def test_an_image_is_shared_and_taken_back(
         for name in ("ann", "ben"):
             body = {"username": name, "password": "a-long-secret"}
             assert client.post("users", json=body).status_code in (200, 201, 409)
-        body = {"name": "work", "image": "busybox:latest", "command": ["sleep", "600"]}
-        client.post("containers", json=body).raise_for_status()
+        work = {"name": "work", "image": "busybox:latest", "command": "sleep 600"}
+        client.post("containers", json=work).raise_for_status()
         saved = client.post("containers/work/commit", json={"name": "ours"}).json()["data"]
         where = f"images/{saved['iid']}/shares"
 

@@ -18,7 +18,7 @@ def mine(user: User, image: Json) -> Json | None:
     return found[0] if found else None
 
 
-def saved(user: User, name: str, docker_engine: Dockerd, **body: object) -> Json:
+def saved(user: User, name: str, docker_engine: Dockerd, **body: str) -> Json:
     """Save a container with a note in it, and delete the container."""
     made = user.run(f"{name}-work", **body)
     docker_engine.docker("exec", made["id"], "sh", "-c", f"echo {name} > /{name}")
