@@ -119,7 +119,9 @@ class Stage:
         self.expired = asyncio.run(self._expired())
         self.container = self.made()
         self.published = self.made(ports={"8888/tcp": None})
-        saving = self.call("owner", "POST", f"containers/{self.container}/commit", {"name": "mine"})
+        saving = self.call(
+            "owner", "POST", f"containers/{self.container}/commit", {"name": self.name()}
+        )
         self.private = str(saving["data"]["iid"])
 
     async def _expired(self) -> str:
