@@ -68,8 +68,7 @@ class ImageIndex:
         seen = [
             image
             for image in self.images.values()
-            if not any(image.labels.get(label) for label in (REFITTED, PART))
-            and self.visible(caller, image.id)
+            if not hidden(image) and self.visible(caller, image.id)
         ]
         return sorted(seen, key=lambda image: image.created_at, reverse=True)
 
@@ -179,6 +178,11 @@ def parsed(name: str) -> ImageReference | None:
         return parse_reference(name)
     except ValueError:
         return None
+
+
+def hidden(image: EngineImage) -> bool:
+    """Whether nobody is shown an image: it belongs to one container, or is not finished."""
+    return any(image.labels.get(label) for label in (REFITTED, PART))
 
 
 def title(image: EngineImage) -> str:

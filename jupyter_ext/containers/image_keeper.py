@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import NotFound, PlatformError
 from . import views
-from .image_index import ImageIndex
+from .image_index import ImageIndex, hidden
 from .image_registry import SIGNAL, ImageRegistry, KnownImage, Origin
 from .image_shares import readers_of
 from .image_types import EngineImage
@@ -236,7 +236,7 @@ class ImageKeeper:
 
     def _tell(self, image: EngineImage) -> None:
         known = self.registry.by_engine.get(image.id)
-        if known is None:
+        if known is None or hidden(image):
             return
         for reader in known.readers:
             shown = views.image(self.index.view(image, reader))

@@ -392,6 +392,7 @@ def stage(
     ) as server:
         stage = Stage(server, registry.address, far)
         yield stage
+        stage.call("owner", "DELETE", f"images/{stage.private}")
         stage.http.close()
 
 

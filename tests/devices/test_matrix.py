@@ -75,7 +75,11 @@ def server(engine: Dockerd, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     small = Card(SMALL, "NVIDIA L4", 24 * gpus.GIB)
     cards = Cards(tmp_path_factory.mktemp("nvml"), [small, Card(LARGE)])
     limits = {"matrix": {"amount": 0}, "containers": {"amount": 0}, "piglet": {"amount": 0}}
-    config = {"JupyterExt": {"rate_limits": limits, "registration": "open"}}
+    config = {
+        "JupyterExt": {"rate_limits": limits, "registration": "open"},
+        # What is saved of something saved is one layer again.
+        "ContainerDefaults": {"max_image_layers": 2},
+    }
     with jupyter.jupyter_server(
         docker_host=engine.url, environ=cards.environ, config=config
     ) as running:
@@ -127,6 +131,11 @@ def make(jar: Jar, iid: int, name: str = "test3", **more: Any) -> dict[str, Any]
 def inspect(engine: Dockerd, name: str) -> dict[str, Any]:
     [found] = json.loads(engine.docker("inspect", name))
     return dict(found)
+
+
+def layers(engine: Dockerd, image: str) -> int:
+    [found] = json.loads(engine.docker("image", "inspect", image))
+    return len(found["RootFS"]["Layers"])
 
 
 def test_without_cookies_nothing_is_told(server: JupyterServer) -> None:
@@ -466,6 +475,9 @@ def test_a_start_with_another_gpu_keeps_all_but_the_gpu(
     alice.done("PUT", path, {"cmd": "stop"})
     alice.done("PUT", path, {"cmd": "start", "gid": 0})
     bare = inspect(engine, "alice.test3")
+    # The second time all that was saved became one layer.
+    assert layers(engine, now["Image"]) == 2
+    assert layers(engine, bare["Image"]) == 1
     assert not bare["HostConfig"]["DeviceRequests"]
     assert "NVIDIA_VISIBLE_DEVICES=void" in bare["Config"]["Env"]
     assert engine.docker("exec", "alice.test3", "cat", "/note") == "kept"

@@ -230,6 +230,8 @@ def recorder(docker_engine, busybox_image, tmp_path):
         }
         with made.client:
             yield made
+            # The engine is the session's.
+            made.client.delete(f"images/{made.private()}")
 
 
 def hammer(recorder: Recorder, total: int) -> None:
