@@ -75,7 +75,7 @@ def server(engine: Dockerd, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     small = Card(SMALL, "NVIDIA L4", 24 * gpus.GIB)
     cards = Cards(tmp_path_factory.mktemp("nvml"), [small, Card(LARGE)])
     limits = {"matrix": {"amount": 0}, "containers": {"amount": 0}, "piglet": {"amount": 0}}
-    config = {
+    config: dict[str, dict[str, Any]] = {
         "JupyterExt": {"rate_limits": limits, "registration": "open"},
         # What is saved of something saved is one layer again.
         "ContainerDefaults": {"max_image_layers": 2},
