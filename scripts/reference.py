@@ -151,10 +151,13 @@ def commands() -> str:
 def magics() -> str:
     """Return the section of the magics."""
     from jupyter_ext.cli.commands.containers import container
+    from jupyter_ext.cli.commands.gpus import gpu
+    from jupyter_ext.cli.commands.images import image
 
     rows = [
         (f"`%{usage(words, command)}`", text(command.get_short_help_str(200)))
-        for words, command in leaves(container, ["container"])
+        for name, group in (("container", container), ("gpu", gpu), ("image", image))
+        for words, command in leaves(group, [name])
     ]
     rows.append(
         ("`%%container NAME [COMMAND…]`", "Run the cell in a container and stream what it prints.")

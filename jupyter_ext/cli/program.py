@@ -19,7 +19,7 @@ COMMANDS = {
     "container": ("commands.containers:container", "Make, use and delete containers."),
     "gpu": ("commands.gpus:gpu", "See GPUs, who has them, and who waits."),
     "device": ("commands.devices:device", "See hosts with an engine; add, drain and remove them."),
-    "image": ("commands.images:image", "List, pull, build and delete images."),
+    "image": ("commands.images:image", "List, pull, build, share and delete images."),
     "operation": ("commands.operations:operation", "See and cancel long work."),
     "events": ("commands.system:events", "Follow what happens."),
     "api": ("commands.accounts:api", "Make, list and revoke API keys."),

@@ -284,6 +284,21 @@ def image_delete(ref: str | int, *, force: bool | None = None) -> Call[None]:
     return Call("DELETE", path("images", ref), data, nothing, {"force": force})
 
 
+def image_shares(ref: str | int) -> Call[Page]:
+    """List the users whom an image is shared with."""
+    return Call("GET", path("images", ref, "shares"), data, page)
+
+
+def image_share(ref: str | int, username: str) -> Call[Thing]:
+    """Let a user see an image of yours and run it."""
+    return Call("PUT", path("images", ref, "shares", username), data, thing)
+
+
+def image_unshare(ref: str | int, username: str) -> Call[Thing]:
+    """Take an image back from a user; what they started of it goes on."""
+    return Call("DELETE", path("images", ref, "shares", username), data, thing)
+
+
 # -- operations -----------------------------------------------------------------------------------
 
 

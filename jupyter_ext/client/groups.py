@@ -74,6 +74,9 @@ class Images(Group):
     pull = Method(calls.image_pull)
     build = Method(calls.image_build)
     delete = Method(calls.image_delete)
+    shares = Method(calls.image_shares)
+    share = Method(calls.image_share)
+    unshare = Method(calls.image_unshare)
 
 
 class AsyncImages(AsyncGroup):
@@ -83,6 +86,9 @@ class AsyncImages(AsyncGroup):
     pull = AsyncMethod(calls.image_pull)
     build = AsyncMethod(calls.image_build)
     delete = AsyncMethod(calls.image_delete)
+    shares = AsyncMethod(calls.image_shares)
+    share = AsyncMethod(calls.image_share)
+    unshare = AsyncMethod(calls.image_unshare)
 
 
 class System(Group):

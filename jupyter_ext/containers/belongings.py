@@ -46,7 +46,7 @@ class ContainerBelongings:
         return [*containers, *images]
 
     async def transfer(self, account: Account, to: Account) -> None:
-        """Make them somebody else's; a container that runs goes on.
+        """Make them somebody else's; a container that runs goes on, and shares of images stay.
 
         Its labels still name who made it, since the engine can't change them: after a lost store it
         would go to the owner of the server.
@@ -81,9 +81,12 @@ class ContainerBelongings:
                 with suppress(PlatformError):
                     await self._rename(known, to, account)
             raise
+        images = self._images_of(account)
         await self._images.registry.give(account.id, to.id)
         for known in given:
             self._keeper.tell(known.engine_id or "")
+        for image in images:
+            self._images.tell(image.id)
 
     async def purge(self, account: Account) -> None:
         """Delete them; running containers are killed.

@@ -119,6 +119,14 @@ class ContainerDefaults(Configurable):
         "nginx:latest is written; empty allows all. A function gets the account and the name.",
     ).tag(config=True)
 
+    max_image_layers = Int(
+        64,
+        min=0,
+        help="Layers that a saved image may have: a container whose image would get more is saved "
+        "as one layer, which takes longer and shares no room on the disk with the images before "
+        "it. 0 is never; engines refuse more than about 125.",
+    ).tag(config=True)
+
     notebook_base = Unicode(
         "debian:bookworm-slim",
         help="What the notebook image is built on, unless the request says it: an image of "

@@ -15,6 +15,7 @@ from . import (
     docker_archive,
     docker_build,
     docker_files,
+    docker_flatten,
     docker_images,
     docker_logs,
     docker_networks,
@@ -37,7 +38,13 @@ from .engine_types import (
     Sample,
     Stream,
 )
-from .image_types import BuildProgress, EngineImage, PullProgress, RegistryLogin
+from .image_types import (
+    BuildProgress,
+    EngineImage,
+    FlattenProgress,
+    PullProgress,
+    RegistryLogin,
+)
 from .swarm_types import Membership, SwarmNode, SwarmTask
 
 if TYPE_CHECKING:
@@ -363,6 +370,22 @@ class DockerDriver(LoggingConfigurable):
         return await docker_images.commit(
             self.link, container, repository, tag, labels or {}, self.commit_deadline
         )
+
+    async def layers(self, container: str) -> int:
+        """Count the layers of the image that a container is based on."""
+        return await docker_flatten.layers(self.link, container)
+
+    def flatten(
+        self, container: str, repository: str, tag: str, labels: Mapping[str, str], mark: str
+    ) -> AsyncGenerator[FlattenProgress, None]:
+        """Save a container's files as `commit` does, in one layer; `mark` is for `sweep`."""
+        return docker_flatten.flatten(
+            self.link, container, repository, tag, labels, mark, self.commit_deadline
+        )
+
+    async def sweep(self, mark: str) -> None:
+        """Remove what a `flatten` that came to no end made on its way."""
+        await docker_flatten.sweep(self.link, mark)
 
     def build(
         self, recipe: Path, arguments: Mapping[str, str], *, fresh: bool = False

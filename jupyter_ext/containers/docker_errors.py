@@ -62,6 +62,13 @@ def translate(fault: EngineFault, kind: str, name: str) -> PlatformError:
     if fault.status == 409:
         if taken := _NAME_TAKEN.search(words):
             return Conflict("container", taken["name"])
+        if "has dependent child images" in lower:
+            return Conflict(
+                kind,
+                name,
+                "Other images were made of this one. Delete them first, or delete it by its name: "
+                "its layers stay with them.",
+            )
         return Conflict(kind, name, f"Docker refuses: {words}")
     if "no space left on device" in lower or "disk quota exceeded" in lower:
         return Unavailable(

@@ -102,6 +102,15 @@ def _forgetting(client: EngineClient, image: str, secrets: Collection[str]) -> s
     return image
 
 
+def kept_environment(client: EngineClient, found: Mapping[str, Any]) -> list[str]:
+    """Return a container's environment without the values that its image does not have."""
+    own = _environment_of(client, found["Image"])
+    return [
+        text if text in own else f"{text.partition('=')[0]}="
+        for text in found["Config"]["Env"] or ()
+    ]
+
+
 def _environment_of(client: EngineClient, image: str) -> set[str]:
     """An image's own environment; empty where it is gone, so that all is taken as given."""
     from docker.errors import ImageNotFound

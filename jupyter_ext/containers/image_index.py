@@ -8,9 +8,15 @@ from ..accounts.schemas import Account
 from ..errors import InvalidRequest, NotFound
 from .image_registry import ImageRegistry
 from .image_types import EngineImage
-from .marks import REFITTED
+from .marks import PART, REFITTED
 from .people import People
-from .references import ImageReference, looks_like_id, parse_reference
+from .references import (
+    ImageReference,
+    image_name_problem,
+    looks_like_id,
+    parse_reference,
+    saved_reference,
+)
 from .views import Image
 
 
@@ -54,14 +60,15 @@ class ImageIndex:
         known = self._registry.by_engine.get(engine_id)
         if known is None:
             return caller.is_admin
-        return known.public or known.owner == caller.id or caller.is_admin
+        mine = caller.id == known.owner or caller.id in known.readers
+        return known.public or mine or caller.is_admin
 
     def seen(self, caller: Account) -> list[EngineImage]:
-        """Public images and the caller's own, newest first."""
+        """Public images, the caller's own and those shared with them, newest first."""
         seen = [
             image
             for image in self.images.values()
-            if not image.labels.get(REFITTED) and self.visible(caller, image.id)
+            if not hidden(image) and self.visible(caller, image.id)
         ]
         return sorted(seen, key=lambda image: image.created_at, reverse=True)
 
@@ -94,7 +101,7 @@ class ImageIndex:
         return found[0] if found else None
 
     def by_ref(self, caller: Account, ref: str) -> EngineImage:
-        """The caller's image of a number, name or id.
+        """The caller's image of a number, name or id; of their own the name's last part will do.
 
         Raises
         ------
@@ -107,10 +114,16 @@ class ImageIndex:
                 image = self.images.get(known.engine_id)
                 if image is not None:
                     return image
-        found = self.find(caller, ref)
+        found = self.find(caller, ref) or self._own(caller, ref)
         if found is None:
             raise missing(ref)
         return found
+
+    def _own(self, caller: Account, name: str) -> EngineImage | None:
+        if image_name_problem(name):
+            return None
+        image = self.named(saved_reference(caller.username, caller.id, name))
+        return image if image is not None and self.visible(caller, image.id) else None
 
     def argument(self, caller: Account, name: str) -> str:
         """What the engine is given for a name: no text that it could read as something else.
@@ -133,13 +146,30 @@ class ImageIndex:
             return argument
         return image.id
 
-    def view(self, image: EngineImage) -> Image:
-        """An image as managers hand it out."""
+    def owns(self, caller: Account, image: EngineImage) -> bool:
+        """Whether the caller decides who else sees an image."""
+        known = self._registry.by_engine.get(image.id)
+        return caller.is_admin or (known is not None and known.owner == caller.id)
+
+    def view(self, image: EngineImage, reader: str | None = None) -> Image:
+        """An image as managers hand it out.
+
+        Parameters
+        ----------
+        reader
+            An account that it is shared with, which sees no other share; None for its owner's view.
+        """
         known = self._registry.by_engine.get(image.id)
         if known is None:
             return Image(None, None, False, image)
         owner = self._people.name(known.owner) if known.owner else None
-        return Image(known.iid, owner, known.public, image)
+        readers = known.readers if reader is None else known.readers & {reader}
+        names = tuple(sorted(self._people.name(each) for each in readers))
+        return Image(known.iid, owner, known.public, image, names)
+
+    def view_for(self, caller: Account, image: EngineImage) -> Image:
+        """An image as the caller may see it."""
+        return self.view(image, None if self.owns(caller, image) else caller.id)
 
 
 def parsed(name: str) -> ImageReference | None:
@@ -148,6 +178,11 @@ def parsed(name: str) -> ImageReference | None:
         return parse_reference(name)
     except ValueError:
         return None
+
+
+def hidden(image: EngineImage) -> bool:
+    """Whether nobody is shown an image: it belongs to one container, or is not finished."""
+    return any(image.labels.get(label) for label in (REFITTED, PART))
 
 
 def title(image: EngineImage) -> str:

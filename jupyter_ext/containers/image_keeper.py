@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import NotFound, PlatformError
 from . import views
-from .image_index import ImageIndex
+from .image_index import ImageIndex, hidden
 from .image_registry import SIGNAL, ImageRegistry, KnownImage, Origin
+from .image_shares import readers_of
 from .image_types import EngineImage
-from .marks import HOME, NOTEBOOK, OWNER
+from .marks import HOME, NOTEBOOK, OWNER, PART
 from .people import People
 from .references import PRIVATE_NAMESPACE, ImageReference
 from .tasks import end_soon
@@ -42,22 +43,27 @@ class ImageKeeper:
         self.registry = ImageRegistry(store)
         self.index = ImageIndex(self.registry, people)
         self._refreshing = asyncio.Lock()
-        self._wanted = self._stale = self._stopped = False
+        self._sharing = asyncio.Lock()
+        self._wanted = self._stale = self._stale_shares = self._stopped = False
         self._task: asyncio.Task[None] | None = None
         self._reloading: asyncio.Task[None] | None = None
+        self._reloading_shares: asyncio.Task[None] | None = None
         self._pulled: dict[str, str] = {}
 
     async def start(self) -> None:
         """Read the store; the images themselves come when the engine is reached."""
         await self.registry.load()
+        await self.follow_shares()
         if not self._store.is_sqlite:
             self._store.signals.on_change(SIGNAL, self._reload)
+        # Shares go with the users.
+        self._store.signals.on_change("accounts", self._reload_shares)
         self.changed()
 
     async def stop(self) -> None:
         """End what runs in the background."""
         self._wanted, self._stopped = False, True
-        await end_soon(self._task, self._reloading)
+        await end_soon(self._task, self._reloading, self._reloading_shares)
 
     # -- what others ask -------------------------------------------------------------------------
 
@@ -109,7 +115,7 @@ class ImageKeeper:
         image = self.index.images.get(engine_id)
         if image is None:
             raise NotFound("image", engine_id[:19])
-        self._tell(self.index.view(image))
+        self._tell(image)
         return self.index.view(image)
 
     async def built(self, engine_id: str, name: ImageReference) -> Image:
@@ -123,8 +129,25 @@ class ImageKeeper:
         image = self.index.images.get(engine_id)
         if image is None:
             raise NotFound("image", engine_id[:19])
-        self._tell(self.index.view(image))
+        self._tell(image)
         return self.index.view(image)
+
+    async def follow_shares(self) -> None:
+        """Take in who may use which image by now, and tell those for whom it is news."""
+        # One after the other, so that what was read first is not what stays.
+        async with self._sharing:
+            async with self._store.read() as session:
+                readers = await readers_of(session)
+            for before, now in self.registry.shared(readers):
+                for reader in before.readers - now.readers:
+                    self._publish_to(reader, now, _removed(now))
+                self.tell(now.engine_id)
+
+    def tell(self, engine_id: str) -> None:
+        """Show an image as it is now to all who see it."""
+        image = self.index.images.get(engine_id)
+        if image is not None:
+            self._tell(image)
 
     # -- the engine and the store ----------------------------------------------------------------
 
@@ -164,10 +187,12 @@ class ImageKeeper:
             removed = [self.registry.by_engine[key] for key in gone]
             await self.registry.release(gone)
         for known in removed:
-            self._publish(known, {"event": "removed", "id": known.engine_id, "iid": known.iid})
+            for reader in known.readers:
+                self._publish_to(reader, known, _removed(known))
+            self._publish(known, _removed(known))
         for image in listed.values():
             if before.get(image.id) != image:
-                self._tell(self.index.view(image))
+                self._tell(image)
 
     async def _list(self) -> None:
         """Ask every engine that answers; what the others said last stays."""
@@ -202,19 +227,30 @@ class ImageKeeper:
             # Made of a container of ours a moment ago, and not named yet.
             owner = self._people.id(image.labels.get(OWNER, ""))
             return Origin(owner or self._people.owner, public=False)
+        if image.labels.get(PART):
+            return Origin(self._people.owner, public=False)
         if NOTEBOOK in image.labels and not image.tags:
             # One that is being built, or was replaced and still has containers: nobody's to choose.
             return Origin(self._people.owner, public=False)
         return Origin(puller=self._pulled.get(image.id))
 
-    def _tell(self, image: Image) -> None:
-        known = self.registry.by_engine.get(image.engine.id)
-        if known is not None:
-            self._publish(known, {"event": "changed", "image": views.image(image)})
+    def _tell(self, image: EngineImage) -> None:
+        known = self.registry.by_engine.get(image.id)
+        if known is None or hidden(image):
+            return
+        for reader in known.readers:
+            shown = views.image(self.index.view(image, reader))
+            self._publish_to(reader, known, {"event": "changed", "image": shown})
+        # Last, since an administrator whom it is shared with hears of both.
+        shown = views.image(self.index.view(image))
+        self._publish(known, {"event": "changed", "image": shown})
 
     def _publish(self, known: KnownImage, data: Mapping[str, Any]) -> None:
         owner = None if known.public else known.owner
         self._bus.publish(TOPIC, dict(data), owner=owner, key=known.engine_id)
+
+    def _publish_to(self, reader: str, known: KnownImage, data: Mapping[str, Any]) -> None:
+        self._bus.publish(TOPIC, dict(data), owner=reader, key=known.engine_id, alone=True)
 
     def _reload(self) -> None:
         """Another server of the store changed something."""
@@ -230,9 +266,29 @@ class ImageKeeper:
             self._stale = False
             try:
                 await self.registry.load()
+                await self.follow_shares()
             except PlatformError as error:
                 _log.warning("Images could not be read again: %s", error)
         self.changed()
+
+    def _reload_shares(self) -> None:
+        if self._stopped:
+            return
+        self._stale_shares = True
+        if self._reloading_shares is None or self._reloading_shares.done():
+            self._reloading_shares = asyncio.get_running_loop().create_task(self._share_again())
+
+    async def _share_again(self) -> None:
+        while self._stale_shares:
+            self._stale_shares = False
+            try:
+                await self.follow_shares()
+            except PlatformError as error:
+                _log.warning("Shares of images could not be read again: %s", error)
+
+
+def _removed(known: KnownImage) -> Mapping[str, Any]:
+    return {"event": "removed", "id": known.engine_id, "iid": known.iid}
 
 
 def merged(lists: Mapping[int, Mapping[str, EngineImage]]) -> dict[str, EngineImage]:

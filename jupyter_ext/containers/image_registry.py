@@ -11,6 +11,7 @@ from sqlalchemy.exc import IntegrityError
 
 from ..devices.records import LOCAL_DEVICE
 from ..store import Store, utcnow
+from .image_shares import no_share_of_ones_own
 from .records import NOTEBOOK_IID, ImageRecord
 
 SIGNAL = "images"
@@ -18,7 +19,13 @@ SIGNAL = "images"
 
 @dataclass(frozen=True, slots=True)
 class KnownImage:
-    """An image's record, as it is kept in memory."""
+    """An image's record, as it is kept in memory.
+
+    Parameters
+    ----------
+    readers
+        The accounts that its owner shares it with.
+    """
 
     iid: int
     engine_id: str
@@ -26,6 +33,7 @@ class KnownImage:
     puller: str | None = None
     public: bool = True
     device: int = LOCAL_DEVICE
+    readers: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +61,16 @@ class ImageRegistry:
         if not any(row.iid == NOTEBOOK_IID for row in rows):
             await self._reserve()
         known = [
-            KnownImage(row.iid, row.engine_id, row.owner, row.puller, row.public, row.device)
+            KnownImage(
+                row.iid,
+                row.engine_id,
+                row.owner,
+                row.puller,
+                row.public,
+                row.device,
+                # Whoever asked for this hears of other shares, too.
+                before.readers if (before := self.by_iid.get(row.iid)) else frozenset(),
+            )
             for row in rows
             if row.engine_id
         ]
@@ -190,13 +207,32 @@ class ImageRegistry:
                 await session.execute(
                     update(ImageRecord).where(column == account).values({column: to})
                 )
+            if to is not None:
+                await no_share_of_ones_own(session, to)
             if not self._store.is_sqlite:
                 await self._store.signals.raise_(session, SIGNAL)
         for known in tuple(self.by_engine.values()):
             if account in (known.owner, known.puller):
                 owner = to if known.owner == account else known.owner
                 puller = to if known.puller == account else known.puller
-                self._put(replace(known, owner=owner, puller=puller))
+                readers = known.readers - {owner} if owner else known.readers
+                self._put(replace(known, owner=owner, puller=puller, readers=readers))
+
+    def shared(self, readers: Mapping[int, frozenset[str]]) -> list[tuple[KnownImage, KnownImage]]:
+        """Take in who may use which image, by its number.
+
+        Returns
+        -------
+        list of pairs
+            Each image for which this was news: as it was, and as it is.
+        """
+        found = []
+        for known in tuple(self.by_iid.values()):
+            now = replace(known, readers=readers.get(known.iid, frozenset()))
+            if now != known:
+                self._put(now)
+                found.append((known, now))
+        return found
 
     async def release(self, engine_ids: list[str]) -> None:
         """Forget images that are gone."""

@@ -83,6 +83,28 @@ class BuildProgress:
 
 
 @dataclass(frozen=True, slots=True)
+class FlattenProgress:
+    """How far a container's files have come on their way into one layer.
+
+    Parameters
+    ----------
+    moved, total
+        Bytes; `total` is about what there is, 0 where nobody knows.
+    image
+        The id of the image, once it is there.
+    """
+
+    moved: int
+    total: int
+    image: str = ""
+
+    @property
+    def fraction(self) -> float | None:
+        """0 to 1, None while nobody knows."""
+        return min(1.0, self.moved / self.total) if self.total else None
+
+
+@dataclass(frozen=True, slots=True)
 class RegistryLogin:
     """A person's login at a registry, for one pull; never kept by the driver, never shown."""
 

@@ -56,13 +56,14 @@ class ImageManager:
         self._guard = guard
         self.registry = keeper.registry
         self.index = keeper.index
+        self.tell = keeper.tell
         self._pulls = Pulls(self._pull_from, defaults.pulls_of)
         self.container_names: Callable[[Account, Iterable[str]], list[str]] = lambda *_: []
         """Names of those containers that a caller may know of."""
         operations.on_recovery(PULL, _recovered)
 
     async def list(self, caller: Account, query: PageQuery) -> Page[Image]:
-        """Public images and the caller's own, newest first.
+        """Public images, the caller's own and those shared with them, newest first.
 
         Raises
         ------
@@ -73,7 +74,7 @@ class ImageManager:
         seen = self.index.seen(caller)
         part = seen[query.offset : query.offset + query.limit]
         return Page(
-            [self.index.view(image) for image in part],
+            [self.index.view_for(caller, image) for image in part],
             len(seen),
             query.limit,
             query.offset,
@@ -82,7 +83,7 @@ class ImageManager:
         )
 
     async def all(self, caller: Account) -> Sequence[Image]:
-        """Public images and the caller's own, newest first.
+        """Public images, the caller's own and those shared with them, newest first.
 
         Raises
         ------
@@ -90,10 +91,10 @@ class ImageManager:
             The engine was never reached.
         """
         await self._keeper.need_filled()
-        return [self.index.view(image) for image in self.index.seen(caller)]
+        return [self.index.view_for(caller, image) for image in self.index.seen(caller)]
 
     async def snapshot(self, caller: Account, data: Mapping[str, Any]) -> dict[str, Any]:
-        """All images of the caller, for a subscription."""
+        """All images that the caller sees, for a subscription."""
         page = await self.list(caller, PageQuery(limit=1000))
         return {"items": [views.image(item) for item in page.items], **page.extra}
 
@@ -196,7 +197,7 @@ class ImageManager:
         await self._keeper.came(image.id, caller.id if image.id not in present else None)
         if not self.index.visible(caller, image.id):
             raise missing(str(reference))
-        return self.index.view(image)
+        return self.index.view_for(caller, image)
 
     def _pull_from(self, reference: ImageReference) -> AsyncIterator[PullProgress]:
         driver = self._engines.local.driver
@@ -210,7 +211,8 @@ class ImageManager:
         NotFound
             No image of this name or number is the caller's to see.
         Forbidden
-            Somebody else pulled it, or it is everybody's and has several names.
+            It is somebody else's, or somebody else pulled it, or it is everybody's and has several
+            names.
         Conflict
             Containers are based on it, or it has several names.
         """
@@ -219,10 +221,9 @@ class ImageManager:
         known = self.registry.by_engine.get(image.id)
         mine = known is not None and caller.id in (known.owner, known.puller)
         if not (caller.is_admin or mine):
-            raise Forbidden(
-                f"{title(image)} was not pulled by you. Who pulled it, or an administrator, may "
-                "delete it."
-            )
+            owner = self.index.view(image).owner
+            whose = f"belongs to {owner}. They" if owner else "was not pulled by you. Who pulled it"
+            raise Forbidden(f"{title(image)} {whose}, or an administrator, may delete it.")
         reference = parsed(ref)
         named = str(reference) if reference is not None and str(reference) in image.tags else None
         if named is None or len(image.tags) <= 1:

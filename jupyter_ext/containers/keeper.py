@@ -14,7 +14,7 @@ from .directory import Directory
 from .engine_types import EngineContainer
 from .image_keeper import ImageKeeper
 from .known import Known, Stray
-from .marks import LABELS, PROBE, Mark, read_mark
+from .marks import LABELS, PART, PROBE, Mark, read_mark
 from .people import People
 from .registry import Registry
 from .shares import Share, share_of_detail
@@ -90,7 +90,7 @@ class Keeper:
                 self._ran.add(engine_id)
                 self._work()
             self.tell(engine_id)
-        elif PROBE not in container.labels:
+        elif not _passing(container):
             self._new.add(engine_id)
             self._work()
 
@@ -109,7 +109,7 @@ class Keeper:
             if record.device == engine.did and key not in containers
         }
         self._new |= {
-            key for key, each in containers.items() if key not in known and PROBE not in each.labels
+            key for key, each in containers.items() if key not in known and not _passing(each)
         }
         self._directory.unsorted()
         dead = await self._registry.dead_claims(engine.did)
@@ -388,3 +388,8 @@ class Keeper:
             share_of_detail(container.detail) or Share(),
             self._engines.of(container.id).did,
         )
+
+
+def _passing(container: EngineContainer) -> bool:
+    """Whether a container is a step on the way of something else, and gone in a moment."""
+    return PROBE in container.labels or bool(container.labels.get(PART))

@@ -16,10 +16,12 @@ LABELS = (OWNER, NAME, CID, HOME)
 NOTEBOOK = "jupyter_ext.image"
 """Of the notebook image, and of all that is made of it (its Dockerfile says so)."""
 SAVED = "jupyter_ext.saved"
+"""Of an image that was made of a container."""
 PROBE = "jupyter_ext.probe"
 REFITTED = "jupyter_ext.refitted"
 """Of an image that one container was made again of; it goes with the container."""
-"""Of an image that was made of a container."""
+PART = "jupyter_ext.part"
+"""Of what an image is being made of in several steps, and who does it; nobody's to choose."""
 
 _LONGEST_NUMBER = 9
 

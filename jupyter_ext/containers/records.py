@@ -91,3 +91,20 @@ class ImageRecord(Base):
     """Whose pull brought it here; they may delete it."""
     public: Mapped[bool] = mapped_column(default=True)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
+class ImageShare(Base):
+    """A user whom the owner of a private image lets see and run it.
+
+    It goes with the image and with the user.
+    """
+
+    __tablename__ = "image_shares"
+
+    iid: Mapped[int] = mapped_column(
+        ForeignKey("images.iid", ondelete="CASCADE"), primary_key=True, autoincrement=False
+    )
+    user_id: Mapped[str] = mapped_column(
+        ForeignKey("users.id", ondelete="CASCADE"), primary_key=True, index=True
+    )
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)

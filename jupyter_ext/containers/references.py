@@ -110,11 +110,13 @@ def image_name_problem(name: str) -> str | None:
         return (
             f"must not begin with {REFITTED_PREFIX}, which containers with other GPUs are made of"
         )
-    if len(name) <= LONGEST_IMAGE_NAME and _NEW_IMAGE.fullmatch(name):
+    name, colon, tag = name.partition(":")
+    good = len(name) <= LONGEST_IMAGE_NAME and _NEW_IMAGE.fullmatch(name)
+    if good and (not colon or _TAG.fullmatch(tag)):
         return None
     return (
         f"must have 1 to {LONGEST_IMAGE_NAME} lower-case letters and digits, between them dots, "
-        "dashes or underscores"
+        "dashes or underscores; a tag may follow, as in tools:2"
     )
 
 
@@ -125,9 +127,12 @@ def saved_reference(owner: str, account: str, name: str) -> ImageReference:
     ----------
     owner, account
         The user's name, and what stands for it where an image's name can't hold it.
+    name
+        With or without a tag.
     """
     folder = owner if _NEW_IMAGE.fullmatch(owner) else account
-    return ImageReference(f"{PRIVATE_NAMESPACE}/{folder}/{name}", "latest")
+    name, _, tag = name.partition(":")
+    return ImageReference(f"{PRIVATE_NAMESPACE}/{folder}/{name}", tag or "latest")
 
 
 def parse_reference(text: str, default_tag: str = "latest") -> ImageReference:

@@ -24,6 +24,7 @@ from .maker import Maker
 from .marks import CID, HOME, REFITTED
 from .references import refitted_reference
 from .registry import Registry
+from .squash import ImageWriter
 from .starting import Starter
 from .views import Container
 
@@ -49,6 +50,7 @@ class Refitter:
         starter: Starter,
         engines: Engines,
         defaults: ContainerDefaults,
+        writer: ImageWriter,
     ) -> None:
         self._access = access
         self._operations = operations
@@ -58,6 +60,7 @@ class Refitter:
         self._starter = starter
         self._engines = engines
         self._defaults = defaults
+        self._writer = writer
         operations.on_recovery(REFIT, self.recover)
 
     def fits(self, found: Container, wish: Wish | None) -> bool:
@@ -131,9 +134,7 @@ class Refitter:
         reference = refitted_reference(owner.username, owner.id, known.cid)
         # A container's number in its image would say that its labels are not its own.
         labels = {CID: "", REFITTED: str(reference)}
-        image = await driver.commit(
-            found.id, reference.repository, reference.tag or "latest", labels
-        )
+        image = await self._writer.write(found.id, reference, labels, progress)
         await progress.update(message=f"Making {found.name} again")
         shm_size = self._defaults.gpu_shm_size if gpus else None
         made = await driver.remake(found.id, image, [gpu.uuid for gpu in gpus], shm_size)
@@ -171,6 +172,7 @@ class Refitter:
         if known is None or known.engine_id is None:
             return "The container was deleted meanwhile."
         driver = self._engines.on(known.device).driver
+        await self._writer.tidy(known.device, operation.id)
         if known.engine_id != before:
             with suppress(NotFound):
                 await driver.remove(before, force=True, volumes=False)

@@ -107,6 +107,7 @@ class ContainerDetails(ContainerItem):
 class ImageItem(TypedDict):
     """An image; `size` in bytes, `owner` null where it is everybody's.
 
+    `shared_with` are the users whom its owner shares it with; each of them sees only themself.
     `connect` where its containers take ssh, JupyterLab and TensorBoard.
     """
 
@@ -117,7 +118,15 @@ class ImageItem(TypedDict):
     created_at: str | None
     owner: str | None
     public: bool
+    shared_with: list[str]
     connect: bool
+
+
+class ShareItem(TypedDict):
+    """A user whom an image is shared with, and since when."""
+
+    username: str
+    shared_at: str | None
 
 
 class ServicePorts(TypedDict):

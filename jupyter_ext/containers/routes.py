@@ -12,9 +12,10 @@ from .building import ImageBuilder, NewBuild
 from .connections import ContainerConnections
 from .contents import ContainerContents
 from .engine_watch import EngineWatch
+from .image_sharing import ImageSharing
 from .images import ImageManager
 from .manager import ContainerManager
-from .replies import Changes, Connection, Logs, Metrics, Removed, Unpacked
+from .replies import Changes, Connection, Logs, Metrics, Removed, ShareItem, Unpacked
 from .saving import ImageSaver, NewImage
 from .schemas import (
     ConnectionQuery,
@@ -36,6 +37,7 @@ from .views import Container, Image
 
 ALL = "/api/v1/containers"
 ONE = "/api/v1/containers/{ref}"
+SHARES = "/api/v1/images/{ref}/shares"
 
 ROUTES = [
     Route(
@@ -205,7 +207,7 @@ ROUTES = [
         query=PageQuery,
         result=Page[Image],
         view=views.image,
-        summary="Public images and the caller's own, newest first",
+        summary="Public images, the caller's own and those shared with them, newest first",
     ),
     Route(
         "POST",
@@ -238,6 +240,35 @@ ROUTES = [
         query=ImageDeleteQuery,
         result=Removed,
         summary="Delete an image",
+    ),
+    Route(
+        "GET",
+        SHARES,
+        ImageSharing.list,
+        CONTAINERS,
+        "image:read",
+        result=Page[ShareItem],
+        summary="Users whom it is shared with",
+    ),
+    Route(
+        "PUT",
+        f"{SHARES}/{{username}}",
+        ImageSharing.add,
+        CONTAINERS,
+        "image:share",
+        result=Image,
+        view=views.image,
+        summary="Let a user see it and run it",
+    ),
+    Route(
+        "DELETE",
+        f"{SHARES}/{{username}}",
+        ImageSharing.remove,
+        CONTAINERS,
+        "image:share",
+        result=Image,
+        view=views.image,
+        summary="Take it back from a user; what they started of it goes on",
     ),
 ]
 

@@ -19,11 +19,11 @@ from .image_keeper import ImageKeeper
 from .image_registry import Origin
 from .marks import REFITTED
 from .references import ImageReference, image_name_problem, parse_reference, saved_reference
+from .squash import ImageWriter
 from .views import Container, Image
 
 if TYPE_CHECKING:
     from ..operations.manager import Operations
-    from .engines import Engines
 
 SAVE = "image.save"
 
@@ -45,12 +45,12 @@ class ImageSaver:
     """Makes images of containers."""
 
     def __init__(
-        self, access: Access, operations: Operations, keeper: ImageKeeper, engines: Engines
+        self, access: Access, operations: Operations, keeper: ImageKeeper, writer: ImageWriter
     ) -> None:
         self._access = access
         self._operations = operations
         self._keeper = keeper
-        self._engines = engines
+        self._writer = writer
         operations.on_recovery(SAVE, self.recover)
 
     async def save(self, caller: Account, ref: str, body: NewImage) -> Running[Image]:
@@ -80,7 +80,13 @@ class ImageSaver:
             SAVE,
             body.name,
             partial(self._save, found, reference, origin),
-            input={"image": str(reference), "owner": owner.id, "public": body.public},
+            input={
+                "image": str(reference),
+                "owner": owner.id,
+                "public": body.public,
+                "device": found.device,
+                "going": found.id if found.engine.status == "running" else "",
+            },
             present=views.image,
         )
 
@@ -88,17 +94,15 @@ class ImageSaver:
         self, found: Container, reference: ImageReference, origin: Origin, progress: Progress
     ) -> Image:
         await progress.update(message=f"Saving {found.name} as {reference.repository}")
-        engine_id = await self._engines.driver(found.id).commit(
-            found.id,
-            reference.repository,
-            reference.tag or "latest",
-            # What is saved on purpose goes with no container.
-            {REFITTED: ""} if found.engine.labels.get(REFITTED) else {},
-        )
+        # What is saved on purpose goes with no container.
+        labels = {REFITTED: ""} if found.engine.labels.get(REFITTED) else {}
+        engine_id = await self._writer.write(found.id, reference, labels, progress)
         return await self._keeper.saved(engine_id, origin)
 
     async def recover(self, operation: Operation, given: Mapping[str, Any]) -> str | Recovered:
         """See whether the engine finished what a crash interrupted."""
+        if "device" in given:
+            await self._writer.tidy(given["device"], operation.id, given["going"])
         await self._keeper.refresh()
         index = self._keeper.index
         reference = parse_reference(given["image"])

@@ -32,6 +32,7 @@ from .engine_watch import EngineWatch
 from .engines import Engine, Engines
 from .hosts import Hosts
 from .image_keeper import ImageKeeper
+from .image_sharing import ImageSharing
 from .images import ImageManager
 from .keeper import Keeper
 from .looker import Looker
@@ -48,6 +49,7 @@ from .refitting import Refitter
 from .registry import SIGNAL, Registry
 from .saving import ImageSaver
 from .shares import ContainerHolder
+from .squash import ImageWriter
 from .starting import Starter
 from .statistics import Sampler
 from .swarm import Swarm
@@ -195,7 +197,8 @@ class ContainerService:
         self.watch = EngineWatch(self.mirror, bus, self.mounts)
         self.contents = ContainerContents(self.access, engines, defaults)
         self.belongings = ContainerBelongings(self.registry, self.keeper, self.images, engines)
-        saver = ImageSaver(self.access, operations, self.image_keeper, engines)
+        writer = ImageWriter(engines, defaults)
+        saver = ImageSaver(self.access, operations, self.image_keeper, writer)
         refitter = Refitter(
             self.access,
             operations,
@@ -205,6 +208,7 @@ class ContainerService:
             starter,
             engines,
             defaults,
+            writer,
         )
         connections = ContainerConnections(self.containers, self.registry, store.secrets, engines)
         matrix = MatrixContainers(
@@ -224,6 +228,7 @@ class ContainerService:
             saver,
             matrix,
             self.images,
+            ImageSharing(store, self.image_keeper),
             ImageBuilder(operations, self.images, self.image_keeper, driver, defaults),
             self.contents,
             self.usage,

@@ -63,12 +63,15 @@ class Image:
     ----------
     owner
         The owner's user name, None where it is everybody's.
+    shared_with
+        Names of those whom its owner shares it with, as far as the viewer may know.
     """
 
     iid: int | None
     owner: str | None
     public: bool
     engine: EngineImage
+    shared_with: tuple[str, ...] = ()
 
 
 def moment(value: datetime | None) -> str | None:
@@ -170,6 +173,7 @@ def image(item: Image) -> ImageItem:
         "created_at": moment(engine.created_at),
         "owner": item.owner,
         "public": item.public,
+        "shared_with": list(item.shared_with),
         "connect": item.iid == NOTEBOOK_IID or engine.labels.get(IMAGE_KIND) == NOTEBOOK,
     }
 

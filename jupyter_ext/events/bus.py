@@ -37,6 +37,8 @@ class Event:
         Account id of whom it concerns; None concerns everybody. Administrators see all.
     key
         Of a state that a newer event replaces.
+    alone
+        Whether administrators don't see it: they are told in other words.
     """
 
     id: str
@@ -45,10 +47,13 @@ class Event:
     owner: str | None
     at: datetime
     key: str | None = None
+    alone: bool = False
 
     def visible_to(self, account: Account) -> bool:
         """Whether `account` may see it."""
-        return self.owner is None or self.owner == account.id or account.is_admin
+        if self.owner is None or self.owner == account.id:
+            return True
+        return account.is_admin and not self.alone
 
     @property
     def slot(self) -> object:
@@ -179,7 +184,13 @@ class Bus:
         return f"{self.boot}-{self._number}"
 
     def publish(
-        self, topic: str, data: Any, *, owner: str | None = None, key: str | None = None
+        self,
+        topic: str,
+        data: Any,
+        *,
+        owner: str | None = None,
+        key: str | None = None,
+        alone: bool = False,
     ) -> Event:
         """Tell everybody whom it concerns. On the loop, at once, without waiting for anybody.
 
@@ -187,11 +198,11 @@ class Bus:
         ----------
         data
             JSON; not changed afterwards by anybody.
-        owner, key
+        owner, key, alone
             As in `Event`.
         """
         self._number += 1
-        event = Event(self.last_id, topic, data, owner, datetime.now(UTC), key)
+        event = Event(self.last_id, topic, data, owner, datetime.now(UTC), key, alone)
         self._remember(event)
         for subscription in tuple(self._subscriptions.get(topic, ())):
             if event.visible_to(subscription.account):

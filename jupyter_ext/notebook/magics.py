@@ -1,4 +1,4 @@
-"""``%container`` and ``%%container``: the command line's own commands, in a cell."""
+"""``%container``, ``%gpu`` and ``%image``: the command line's own commands, in a cell."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from IPython.core.magic import Magics, line_cell_magic, line_magic, magics_class
 
 from ..cli.commands.containers import container
 from ..cli.commands.gpus import gpu
+from ..cli.commands.images import image
 from ..cli.console import Console, TerminalConsole
 from ..cli.lazy import Command
 from ..cli.session import Session
@@ -95,6 +96,14 @@ class ContainerMagics(Magics):
     def gpu(self, line: str) -> Any:
         """See GPUs: ``%gpu list``, ``show``, ``who``, ``queue``."""
         return self._run(gpu, _split(line) or ["list"], "%gpu")
+
+    @line_magic("image")  # type: ignore[arg-type]  # IPython types it as never called
+    def image(self, line: str) -> Any:
+        """Use images: ``%image list``, ``pull``, ``share``, ``unshare``, ``rm``, ….
+
+        ``%image --help`` shows all.
+        """
+        return self._run(image, _split(line) or ["list"], "%image")
 
     def _run(self, command: click.Command, words: list[str], name: str) -> Any:
         session = self.session

@@ -1,5 +1,10 @@
 import type { JupyterFrontEnd } from '@jupyterlab/application';
-import { copyIcon, deleteIcon, runIcon } from '@jupyterlab/ui-components';
+import {
+  copyIcon,
+  deleteIcon,
+  runIcon,
+  usersIcon
+} from '@jupyterlab/ui-components';
 
 import { chooseImage } from './choose';
 import { copyText } from './clipboard';
@@ -13,6 +18,7 @@ import type { Desk } from './view/desk';
 import { showProgress } from './widgets/progressdialog';
 import { PullDialog } from './widgets/pulldialog';
 import { confirmRemoveImage } from './widgets/removedialog';
+import { shareImage } from './widgets/sharedialog';
 
 /** Add the commands about images, and about work under way. */
 export function addImageCommands(
@@ -63,6 +69,17 @@ export function addImageCommands(
       const image = id === null ? null : await chooseImage(desk, id, '');
       if (image) {
         copyText(image.tags[0] ?? image.id);
+      }
+    }
+  });
+  commands.addCommand(CommandIDs.shareImage, {
+    label: named(trans.__('Share…'), trans.__('Share Image…')),
+    icon: usersIcon,
+    execute: async args => {
+      const title = trans.__('Share which image?');
+      const image = await chooseImage(desk, imageOf(args), title);
+      if (image) {
+        await shareImage(desk, image);
       }
     }
   });

@@ -16,6 +16,7 @@ export const CommandIDs = {
   copyId: 'jupyter-ext:copy-id',
   run: 'jupyter-ext:run-image',
   copyTag: 'jupyter-ext:copy-tag',
+  shareImage: 'jupyter-ext:share-image',
   removeImage: 'jupyter-ext:remove-image',
   progress: 'jupyter-ext:progress',
   cancel: 'jupyter-ext:cancel',

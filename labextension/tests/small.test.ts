@@ -5,6 +5,7 @@ import { age, bytes, moment, percent, port } from '../src/model/format';
 import { imageTitle, proposeName, splitName } from '../src/model/reference';
 import { ApiError, readReply } from '../src/model/reply';
 import { EMPTY_SERIES, extend, pathOf } from '../src/model/series';
+import { namesIn, sharing } from '../src/model/sharing';
 
 describe('a reply', () => {
   it('is read out of its envelope', () => {
@@ -187,5 +188,20 @@ describe("a chosen folder's full path", () => {
 
   it("is not known for another drive's folder", () => {
     expect(absolute('s3:bucket', '/srv', [])).toBeNull();
+  });
+});
+
+describe('sharing an image', () => {
+  it('reads names with commas or spaces between them', () => {
+    expect(namesIn(' ann, bob\n ann;cy ')).toEqual(['ann', 'bob', 'cy']);
+    expect(namesIn(' , ')).toEqual([]);
+  });
+
+  it('asks only for what is to change', () => {
+    expect(sharing(['ann', 'bob'], ['bob', 'cy'])).toEqual({
+      add: ['cy'],
+      remove: ['ann']
+    });
+    expect(sharing(['ann'], ['ann'])).toEqual({ add: [], remove: [] });
   });
 });

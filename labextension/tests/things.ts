@@ -26,6 +26,7 @@ export function image(part: Partial<Image> = {}): Image {
     created_at: '2026-11-20T10:00:00Z',
     owner: null,
     public: true,
+    shared_with: [],
     connect: false,
     ...part
   };

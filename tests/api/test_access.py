@@ -98,6 +98,8 @@ class Stage:
     """A container of the owner's that publishes JupyterLab's port."""
     ended: str = ""
     """An operation of the owner's."""
+    private: str = ""
+    """An image that the owner saved."""
     numbers: Iterator[int] = field(default_factory=itertools.count)
     http: httpx.Client = field(default_factory=lambda: httpx.Client(trust_env=False, timeout=60))
 
@@ -117,6 +119,10 @@ class Stage:
         self.expired = asyncio.run(self._expired())
         self.container = self.made()
         self.published = self.made(ports={"8888/tcp": None})
+        saving = self.call(
+            "owner", "POST", f"containers/{self.container}/commit", {"name": self.name()}
+        )
+        self.private = str(saving["data"]["iid"])
 
     async def _expired(self) -> str:
         store = Store(f"sqlite:///{self.server.home / 'store.db'}")
@@ -172,13 +178,21 @@ class Stage:
         if parameter == "ref" and "/devices/" in expected.path:
             return self.device() if granted and expected.method != "GET" else "1"
         if parameter == "ref":
+            if "/shares" in expected.path:
+                return self.private
             if "/images/" in expected.path:
                 return self.pulled() if taken else "busybox:latest"
             if expected.path.endswith("/open"):
                 return self.published
             return self.made() if taken else self.container
         makers: dict[str, Callable[[], str]] = {
-            "username": lambda: self.user() if taken else "alice",
+            "username": lambda: (
+                self.reader(expected, granted)
+                if "/shares/" in expected.path
+                else self.user()
+                if taken
+                else "alice"
+            ),
             "gid": lambda: "1",
             "did": lambda: "1",
             "cid": lambda: self.cid(self.made() if taken else self.container),
@@ -190,6 +204,14 @@ class Stage:
             "name": lambda: "alice" if "quotas" in expected.path else "docs.js",
         }
         return makers[parameter]()
+
+    def reader(self, expected: Expected, granted: bool) -> str:
+        """Return whom the owner's image is shared with, or is going to be."""
+        if granted and expected.method == "DELETE":
+            name = self.user()
+            self.call("owner", "PUT", f"images/{self.private}/shares/{name}")
+            return name
+        return self.user() if granted else "alice"
 
     def cid(self, container: str) -> str:
         return str(self.call("owner", "GET", f"containers/{container}")["data"]["cid"])
@@ -370,6 +392,7 @@ def stage(
     ) as server:
         stage = Stage(server, registry.address, far)
         yield stage
+        stage.call("owner", "DELETE", f"images/{stage.private}")
         stage.http.close()
 
 

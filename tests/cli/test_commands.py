@@ -199,6 +199,31 @@ def test_a_container_is_saved(pig: Pig, speaker: Speaker) -> None:
     assert speaker.asked[1].json == {"name": "tools:1", "public": True}
 
 
+def test_an_image_is_shared_and_taken_back(pig: Pig, speaker: Speaker) -> None:
+    tool = {"id": "sha256:1", "tags": ["jupyter-ext/eve/tool:latest"], "size": 5, "owner": "eve"}
+    where = "/api/v1/images/tool/shares"
+    speaker.says(f"PUT {where}/ann", {"data": tool | {"shared_with": ["ann"]}})
+    speaker.says(f"PUT {where}/bob", {"data": tool | {"shared_with": ["ann", "bob"]}})
+    ran = pig("image", "share", "tool", "ann", "bob")
+    assert ran.out == "Shared with ann, bob. It is shared with ann, bob.\n"
+    speaker.says(f"DELETE {where}/ann", {"data": tool | {"shared_with": []}})
+    ran = pig("image", "unshare", "tool", "ann")
+    assert ran.out == "Taken back from ann. It is shared with nobody.\n"
+    speaker.says("GET /api/v1/images", listed(tool | {"shared_with": ["ann", "bob"]}))
+    head, row = pig("image", "list").out.splitlines()
+    assert "SHARED WITH" in head
+    assert "eve    ann, bob" in row
+
+
+def test_a_name_that_is_wrong_keeps_no_other_from_an_image(pig: Pig, speaker: Speaker) -> None:
+    where = "/api/v1/images/tool/shares"
+    speaker.says(f"PUT {where}/ann", {"data": {"shared_with": ["ann"]}})
+    ran = pig("image", "share", "tool", "nobody", "ann")
+    assert ran.code != 0
+    assert ran.out == "Shared with ann. It is shared with ann.\n"
+    assert "nobody" in ran.err
+
+
 def test_rm(pig: Pig, speaker: Speaker) -> None:
     speaker.says("DELETE /api/v1/containers/web", {"data": {"id": "c1"}})
     assert pig("container", "rm", "web").out == "Deleted web.\n"

@@ -76,7 +76,11 @@ def server(engine: Dockerd, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     small = Card(SMALL, "NVIDIA L4", 24 * gpus.GIB)
     cards = Cards(tmp_path_factory.mktemp("nvml"), [small, Card(LARGE)])
     limits = {"matrix": {"amount": 0}, "containers": {"amount": 0}, "piglet": {"amount": 0}}
-    config = {"JupyterExt": {"rate_limits": limits, "registration": "open"}}
+    config: dict[str, dict[str, Any]] = {
+        "JupyterExt": {"rate_limits": limits, "registration": "open"},
+        # What is saved of something saved is one layer again.
+        "ContainerDefaults": {"max_image_layers": 2},
+    }
     with jupyter.jupyter_server(
         docker_host=engine.url, environ=cards.environ, config=config
     ) as running:
@@ -128,6 +132,11 @@ def make(jar: Jar, iid: int, name: str = "test3", **more: Any) -> dict[str, Any]
 def inspect(engine: Dockerd, name: str) -> dict[str, Any]:
     [found] = json.loads(engine.docker("inspect", name))
     return dict(found)
+
+
+def layers(engine: Dockerd, image: str) -> int:
+    [found] = json.loads(engine.docker("image", "inspect", image))
+    return len(found["RootFS"]["Layers"])
 
 
 def test_without_cookies_nothing_is_told(server: JupyterServer) -> None:
@@ -357,9 +366,41 @@ def test_an_image_for_everybody(engine: Dockerd, alice: Jar, bob: Jar, iid: int)
     saved = alice.done("POST", "images", body)["iid"]
     assert saved in bob.done("GET", "images/public")["iid"]
     assert bob.done("GET", f"images/property/{saved}")["user"] == "alice"
-    make(bob, saved, "mine", cpu=0.5)
+    mine = make(bob, saved, "mine", cpu=0.5)["cid"]
     assert bob.refused("DELETE", f"images/{saved}") == "no image or not authorized to remove"
+    # Somebody else's container counts, also one that stands still.
+    used = "some containers is based on the image, unable to remove image"
+    assert alice.refused("DELETE", f"images/{saved}") == used
+    bob.done("PUT", f"containers/{mine}", {"cmd": "stop"})
+    assert alice.refused("POST", f"images/delete/{saved}") == used
+    bob.done("DELETE", f"containers/{mine}")
     engine.clean()
+    alice.done("DELETE", f"images/{saved}")
+
+
+def test_an_image_that_is_shared(engine: Dockerd, alice: Jar, bob: Jar, iid: int) -> None:
+    cid = make(alice, iid, cpu=0.5)["cid"]
+    saved = alice.done("POST", "images", {"cid": cid, "name": "ours"})["iid"]
+    assert saved not in bob.done("GET", "images/on/1")["iid"]
+    shared = alice.http.put(f"api/v1/images/{saved}/shares/bob")
+    assert shared.status_code == 200, shared.text
+    # What is one's own is what one made; what can run is more.
+    assert bob.done("GET", "images") == {"iid": []}
+    assert saved not in bob.done("GET", "images/public")["iid"]
+    assert saved in bob.done("GET", "images/on/1")["iid"]
+    facts = bob.done("GET", f"images/property/{saved}")
+    assert (facts["user"], facts["public"]) == ("alice", False)
+    mine = make(bob, saved, "mine", cpu=0.5)["cid"]
+    assert bob.refused("DELETE", f"images/{saved}") == "no image or not authorized to remove"
+    # What bob makes of it is bob's.
+    top = bob.done("POST", "images", {"cid": mine, "name": "top"})["iid"]
+    assert bob.done("GET", "images") == {"iid": [top]}
+    alice.http.delete(f"api/v1/images/{saved}/shares/bob")
+    assert bob.refused("GET", f"images/property/{saved}") == NO_IMAGE
+    assert saved not in bob.done("GET", "images/on/1")["iid"]
+    assert bob.done("GET", f"containers/status/{mine}") == {"result": "running"}
+    bob.done("DELETE", f"containers/{mine}")
+    bob.done("DELETE", f"images/{top}")
     alice.done("DELETE", f"images/{saved}")
 
 
@@ -435,6 +476,9 @@ def test_a_start_with_another_gpu_keeps_all_but_the_gpu(
     alice.done("PUT", path, {"cmd": "stop"})
     alice.done("PUT", path, {"cmd": "start", "gid": 0})
     bare = inspect(engine, "alice.test3")
+    # The second time all that was saved became one layer.
+    assert layers(engine, now["Image"]) == 2
+    assert layers(engine, bare["Image"]) == 1
     assert not bare["HostConfig"]["DeviceRequests"]
     assert "NVIDIA_VISIBLE_DEVICES=void" in bare["Config"]["Env"]
     assert engine.docker("exec", "alice.test3", "cat", "/note") == "kept"

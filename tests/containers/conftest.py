@@ -72,9 +72,15 @@ class Listening(Bus):
         self.told: list[Event] = []
 
     def publish(
-        self, topic: str, data: Any, *, owner: str | None = None, key: str | None = None
+        self,
+        topic: str,
+        data: Any,
+        *,
+        owner: str | None = None,
+        key: str | None = None,
+        alone: bool = False,
     ) -> Event:
-        event = super().publish(topic, data, owner=owner, key=key)
+        event = super().publish(topic, data, owner=owner, key=key, alone=alone)
         self.told.append(event)
         return event
 

@@ -11,6 +11,8 @@ import pytest
 from jupyter_ext.accounts.schemas import Account
 from jupyter_ext.containers import views
 from jupyter_ext.containers.image_registry import Origin
+from jupyter_ext.containers.image_types import EngineImage
+from jupyter_ext.containers.marks import PART, REFITTED
 from jupyter_ext.containers.references import PRIVATE_NAMESPACE
 from jupyter_ext.containers.schemas import (
     ContainerQuery,
@@ -25,6 +27,7 @@ from jupyter_ext.errors import Conflict, Forbidden, InvalidRequest, NotFound, Ra
 from jupyter_ext.operations import OperationQuery, Running
 
 from .conftest import ADMIN, ALICE, BOB, World
+from .memory_engine import DAY_ONE
 
 NGINX = "sha256:" + "11" * 32
 DIGEST = "sha256:" + "22" * 32
@@ -192,6 +195,23 @@ async def test_somebody_elses_image_is_not_listed(world: World) -> None:
     await own(world, f"{PRIVATE_NAMESPACE}/bob/second:latest")
     with pytest.raises(TimeoutError):
         await asyncio.wait_for(anext(mine), 0.1)
+
+
+@pytest.mark.parametrize("label", [PART, REFITTED])
+async def test_what_is_not_finished_or_of_one_container_is_shown_to_nobody(
+    world: World, label: str
+) -> None:
+    id_ = f"sha256:{'44' * 32}"
+    made = EngineImage(id_, (), (), 5, DAY_ONE, labels={label: "op-1"})
+    world.engine.images[id_] = made
+    await world.service.image_keeper.refresh()
+    seen = [item.engine.id for item in (await world.images.list(ADMIN, PAGE)).items]
+    assert id_ not in seen
+    assert not any(id_ in str(data) for data in world.bus.of("images"))
+    # Once it is, the label is empty.
+    world.engine.images[id_] = replace(made, labels={label: ""})
+    await world.service.image_keeper.refresh()
+    assert any(id_ in str(data) for data in world.bus.of("images"))
 
 
 async def test_the_namespace_of_committed_images_can_not_be_pulled(world: World) -> None:

@@ -6,8 +6,10 @@ import pytest
 
 from jupyter_ext.containers.references import (
     container_name_problem,
+    image_name_problem,
     looks_like_id,
     parse_reference,
+    saved_reference,
 )
 
 DIGEST = f"sha256:{'a1' * 32}"
@@ -100,3 +102,23 @@ def test_ids() -> None:
     assert looks_like_id("deadbeef")
     assert not looks_like_id("abc")
     assert not looks_like_id("nginx")
+
+
+@pytest.mark.parametrize(
+    ("name", "whole"),
+    [
+        ("tools", "jupyter-ext/alice/tools:latest"),
+        ("tools:2", "jupyter-ext/alice/tools:2"),
+        ("my_tools.x-1:V1.0", "jupyter-ext/alice/my_tools.x-1:V1.0"),
+    ],
+)
+def test_names_of_saved_images(name: str, whole: str) -> None:
+    assert image_name_problem(name) is None
+    assert str(saved_reference("alice", "user-2", name)) == whole
+
+
+@pytest.mark.parametrize(
+    "name", ["", "Tools", "a b", "a/b", ":1", "tools:", "tools:a b", "tools:1:2", "refitted-5"]
+)
+def test_names_that_no_saved_image_has(name: str) -> None:
+    assert image_name_problem(name)

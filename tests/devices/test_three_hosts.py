@@ -293,6 +293,20 @@ def test_an_image_saved_on_one_host_runs_on_another(lab: Lab) -> None:
         # On both it is one image.
         iids = {item["iid"] for item in client.get("images").json()["data"]["items"]}
         assert saved["iid"] in iids
+        # On whichever host a container of it is, running or not: it stays.
+        used = "some containers is based on the image, unable to remove image"
+        for _ in range(2):
+            refused = client.delete(f"images/{saved['iid']}?force=true")
+            assert refused.status_code == 409
+            assert "elsewhere" in refused.json()["message"]
+            matrix = client.delete(f"{lab.server.url}images/{saved['iid']}").json()
+            assert matrix == {"status": -1, "error": used}
+            client.post(f"containers/{there['cid']}/stop?timeout=0").raise_for_status()
+        client.delete(f"containers/{there['cid']}").raise_for_status()
+        # By the name at the registry, too, through which it came there.
+        client.delete(f"images/{saved['iid']}?force=true").raise_for_status()
+        for engine in lab.engines[1:]:
+            assert engine.docker("images", "--quiet", "jupyter-ext/admin/mine") == ""
 
 
 def test_who_adds_a_host_is_told_what_is_wrong(lab: Lab) -> None:

@@ -88,6 +88,16 @@ async def test_a_state_that_was_taken_is_told_again_when_it_changes() -> None:
     assert await taken(subscription, 1) == ["x2"]
 
 
+async def test_what_is_for_one_alone_is_not_told_to_administrators() -> None:
+    bus = Bus()
+    admin, alice = (bus.subscribe(account, ["t"]) for account in (ADMIN, ALICE))
+    bus.publish("t", "hers", owner=ALICE.id)
+    bus.publish("t", "hers alone", owner=ALICE.id, alone=True)
+    bus.publish("t", "the administrator's", owner=ADMIN.id, alone=True)
+    assert waiting(admin) == ["hers", "the administrator's"]
+    assert waiting(alice) == ["hers", "hers alone"]
+
+
 async def test_a_reader_that_falls_behind_is_told_so_and_heard_of_no_more() -> None:
     bus = Bus()
     told: list[str] = []

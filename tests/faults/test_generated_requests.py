@@ -77,6 +77,8 @@ class Recorder:
         if name == "username":
             username = self.name()
             client.post("users", json={"username": username, "password": "secret"})
+            if "/shares/" in path:
+                client.put(f"images/{self.private()}/shares/{username}")
             return username
         if name == "gid":
             return "1"
@@ -101,6 +103,8 @@ class Recorder:
         if name == "operation_id":
             client.post("images/pull", json={"name": "127.0.0.1:1/none"})
             return str(client.get("operations").json()["operations"][0]["id"])
+        if "/shares" in path:
+            return self.private()
         if "images" in path:
             self.server_engine.docker("tag", self.image, "spare:latest")
             # The engine tells the server a moment later.
@@ -128,6 +132,14 @@ class Recorder:
         """The number of the image."""
         items = self.client.get("images?limit=1000").json()["data"]["items"]
         return int(next(item["iid"] for item in items if self.image in item["tags"]))
+
+    def private(self) -> str:
+        """An image that the caller saved."""
+        for item in self.client.get("images?limit=1000").json()["data"]["items"]:
+            if "jupyter-ext/admin/private:latest" in item["tags"]:
+                return str(item["iid"])
+        made = self.client.post(f"containers/{self.container()}/commit", json={"name": "private"})
+        return str(made.json()["data"]["iid"])
 
     def container(self) -> str:
         """A running container of the caller's."""
@@ -218,6 +230,8 @@ def recorder(docker_engine, busybox_image, tmp_path):
         }
         with made.client:
             yield made
+            # The engine is the session's.
+            made.client.delete(f"images/{made.private()}")
 
 
 def hammer(recorder: Recorder, total: int) -> None:

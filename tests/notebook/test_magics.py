@@ -174,3 +174,14 @@ def test_unloading_takes_the_magics_away(shell: Any) -> None:
     assert "gpu" not in magics["line"]
     assert "container" not in magics["cell"]
     magics["line"]["container"] = kept
+
+
+def test_images_are_shared_from_a_cell(shell: Any, speaker: Speaker) -> None:
+    image = {"id": "sha256:1", "tags": ["tools:1"], "shared_with": ["ann"]}
+    speaker.says("PUT /api/v1/images/tools/shares/ann", {"data": image})
+    speaker.says("GET /api/v1/images", {"data": {"total": 1, "items": [image]}})
+    result, _ = run(shell, "shared = %image share tools ann\nshared.shared_with")
+    assert result.result == ["ann"]
+    _, captured = run(shell, "%image")
+    (shown,) = captured.outputs
+    assert ">ann</td>" in shown.data["text/html"]

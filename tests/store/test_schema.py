@@ -18,8 +18,10 @@ import jupyter_ext.idle.records
 import jupyter_ext.operations.records
 import jupyter_ext.store.leases
 import jupyter_ext.web.records  # noqa: F401
+from jupyter_ext.accounts.records import UserRecord
+from jupyter_ext.containers.records import ImageRecord, ImageShare
 from jupyter_ext.errors import Unavailable
-from jupyter_ext.store import Store
+from jupyter_ext.store import Store, utcnow
 from jupyter_ext.store.base import Base
 from jupyter_ext.store.schema import MIGRATIONS, revisions
 
@@ -153,5 +155,44 @@ async def test_a_migration_that_fails_leaves_nothing_behind(
         async with store.read() as session:
             with pytest.raises(Exception, match="half"):
                 await session.execute(text("SELECT * FROM half"))
+    finally:
+        await store.close()
+
+
+async def test_what_an_earlier_version_wrote_stays(
+    empty_store_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from alembic import command
+
+    upgrade, when = command.upgrade, utcnow()
+    store = Store(empty_store_url, key=KEY)
+    with monkeypatch.context() as patch:
+        # Before images could be shared.
+        patch.setattr(command, "upgrade", lambda config, _: upgrade(config, "0004"))
+        await store.open()
+    async with store.write() as session:
+        session.add(
+            UserRecord(
+                id="user-7",
+                username="alice",
+                role="user",
+                enabled=True,
+                permissions=[],
+                created_at=when,
+            )
+        )
+        session.add(ImageRecord(iid=7, engine_id="sha256:7", owner="user-7", created_at=when))
+    await store.close()
+    await store.open()
+    try:
+        async with store.write() as session:
+            image = await session.get(ImageRecord, 7)
+            assert image is not None
+            assert (image.engine_id, image.owner) == ("sha256:7", "user-7")
+            session.add(ImageShare(iid=7, user_id="user-7", created_at=when))
+        async with store.write() as session:
+            await session.execute(text("DELETE FROM users"))
+        async with store.read() as session:
+            assert await session.get(ImageShare, (7, "user-7")) is None
     finally:
         await store.close()

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import click
 
+from ...client.things import Thing
+from ...errors import PlatformError
 from ..lazy import Group
 from ..session import Session, pass_session
 from ..views import Column, Done, Table, View, ago, size
-from .complete import image_names
+from .complete import image_names, user_names
 from .several import delete_each
 
 COLUMNS = [
@@ -15,13 +19,14 @@ COLUMNS = [
     Column("SIZE", lambda i: size(i.get("size")), right=True),
     Column("CREATED", lambda i: ago(i.get("created_at"))),
     Column("OWNER", lambda i: "everybody" if i.get("public") else i.get("owner")),
+    Column("SHARED WITH", lambda i: ", ".join(i.get("shared_with") or [])),
     Column("ID", lambda i: str(i["id"]).removeprefix("sha256:")[:12]),
 ]
 
 
 @click.group(cls=Group)
 def image() -> None:
-    """List, pull, build and delete images."""
+    """List, pull, build, share and delete images."""
 
 
 @image.command("list")
@@ -69,3 +74,52 @@ def remove_images(session: Session, names: tuple[str, ...], force: bool) -> View
     return delete_each(
         session, names, lambda name: session.client.images.delete(name, force=force or None)
     )
+
+
+@image.command("share")
+@click.argument("ref", metavar="IMAGE", shell_complete=image_names)
+@click.argument("users", metavar="USER...", nargs=-1, required=True, shell_complete=user_names)
+@pass_session
+def share_image(session: Session, ref: str, users: tuple[str, ...]) -> View:
+    """Let users see a private image of yours and run it; it stays yours."""
+    return _each(session, "Shared with", users, lambda user: session.client.images.share(ref, user))
+
+
+@image.command("unshare")
+@click.argument("ref", metavar="IMAGE", shell_complete=image_names)
+@click.argument("users", metavar="USER...", nargs=-1, required=True, shell_complete=user_names)
+@pass_session
+def unshare_image(session: Session, ref: str, users: tuple[str, ...]) -> View:
+    """Take an image back from users; what they started of it goes on."""
+    return _each(
+        session, "Taken back from", users, lambda user: session.client.images.unshare(ref, user)
+    )
+
+
+def _each(session: Session, what: str, users: tuple[str, ...], act: Callable[[str], Thing]) -> View:
+    """Do something for one user after the other; a name that is wrong stops no other.
+
+    Raises
+    ------
+    PlatformError
+        The last one that failed, after all that was done and what else failed has been shown.
+    """
+    done: list[str] = []
+    failed: list[PlatformError] = []
+    image = Thing({})
+    for user in users:
+        try:
+            image = act(user)
+        except PlatformError as error:
+            failed.append(error)
+        else:
+            done.append(user)
+    with_whom = ", ".join(image.get("shared_with") or []) or "nobody"
+    told = Done(f"{what} {', '.join(done)}. It is shared with {with_whom}.", image, "\n".join(done))
+    if not failed:
+        return told
+    if done:
+        session.show(told)
+    for one in failed[:-1]:
+        session.fail(one)
+    raise failed[-1]

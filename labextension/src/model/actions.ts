@@ -1,5 +1,6 @@
 import type { Api } from './api';
 import { ApiError, Outcome } from './reply';
+import { sharing } from './sharing';
 import type { Deed, Store } from './store';
 import type {
   Container,
@@ -91,6 +92,18 @@ export class Actions {
 
   async removeImage(image: Image): Promise<void> {
     await this.finish(await this.api.removeImage(image.id));
+  }
+
+  /** Share an image with these users and no others; what was done before a failure stays. */
+  async shareImage(image: Image, users: readonly string[]): Promise<void> {
+    const now = this.store.state.images?.get(image.id) ?? image;
+    const { add, remove } = sharing(now.shared_with, users);
+    for (const user of remove) {
+      await this.api.unshare(image.id, user);
+    }
+    for (const user of add) {
+      await this.api.share(image.id, user);
+    }
   }
 
   async cancel(operation: Operation): Promise<void> {

@@ -103,6 +103,21 @@ export class Api {
     return this.call('DELETE', `images/${encodeURIComponent(id)}`);
   }
 
+  /** Let a user see and run an image. */
+  share(id: string, username: string): Promise<Image> {
+    return this.ask('PUT', this.sharePath(id, username));
+  }
+
+  /** Take an image back from a user. */
+  unshare(id: string, username: string): Promise<Image> {
+    return this.ask('DELETE', this.sharePath(id, username));
+  }
+
+  private sharePath(id: string, username: string): string {
+    const image = encodeURIComponent(id);
+    return `images/${image}/shares/${encodeURIComponent(username)}`;
+  }
+
   cancel(operation: Operation): Promise<Outcome<unknown>> {
     return this.call('DELETE', `operations/${operation.id}`);
   }

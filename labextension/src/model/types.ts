@@ -92,6 +92,8 @@ export interface Image {
   readonly created_at: string;
   readonly owner: string | null;
   readonly public: boolean;
+  /** Users whom its owner shares it with; each of them sees only themself. */
+  readonly shared_with: readonly string[];
   /** Its containers take ssh, JupyterLab and TensorBoard. */
   readonly connect: boolean;
 }

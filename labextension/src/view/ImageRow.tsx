@@ -20,12 +20,14 @@ export const ImageRow = React.memo(function ImageRow(props: {
   const username = useStore(state => state.username);
   const { registry, title } = splitName(imageTitle(image));
   const others = image.tags.length - 1;
-  const foreign =
-    image.owner !== null && username !== '' && image.owner !== username;
+  const own = username !== '' && image.owner === username;
+  const foreign = image.owner !== null && username !== '' && !own;
+  const shared = image.shared_with;
   return (
     <li
       className="jx-Row jx-Image"
       data-image={id}
+      data-own={own && !image.public}
       tabIndex={current ? 0 : -1}
       aria-label={title}
     >
@@ -71,7 +73,9 @@ export const ImageRow = React.memo(function ImageRow(props: {
           <span className="jx-Chip">{trans.__('untagged')}</span>
         )}
         {!image.public && (
-          <span className="jx-Chip">{trans.__('private')}</span>
+          <span className="jx-Chip" title={foreign ? '' : shared.join('\n')}>
+            {shared.length ? trans.__('shared') : trans.__('private')}
+          </span>
         )}
         {foreign && <span className="jx-Chip">{image.owner}</span>}
       </div>
