@@ -328,7 +328,7 @@ def test_only_administrators_read_whose_it_is(
             35,
             60.0,
         )
-        measured = {"gid": 2, "utilization": 87, "memory_used": 5 * gpus.GIB}
+        measured: dict[str, Any] = {"gid": 2, "utilization": 87, "memory_used": 5 * gpus.GIB}
         measured |= {"temperature": 35, "power": 60.0}
         assert admin.get("metrics/containers/secret").json()["data"]["gpus"] == [measured]
         assert measured in alice.get("metrics/resources").json()["data"]["gpus"]

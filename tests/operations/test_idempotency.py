@@ -41,7 +41,7 @@ async def test_the_first_answer_is_given_again(keys: IdempotencyKeys) -> None:
     await keys.finish("user-1", "k", status=201, headers=headers, body='{"id": "ü"}')
     for _ in range(2):
         reply = await keys.begin("user-1", "k", *REQUEST)
-        assert reply is not None
+        assert isinstance(reply, StoredReply)
         assert (reply.status, reply.headers, reply.body) == (201, headers, '{"id": "ü"}')
 
 
@@ -242,7 +242,7 @@ async def test_a_server_that_was_taken_for_dead_still_answers_what_nobody_took_o
         await here.begin("user-1", "k", *REQUEST)
     await here.finish("user-1", "k", status=201, headers={}, body="made")
     reply = await keys.begin("user-1", "k", *REQUEST)
-    assert reply is not None
+    assert isinstance(reply, StoredReply)
     assert reply.body == "made"
 
 
@@ -260,7 +260,7 @@ async def test_what_was_done_twice_is_logged(
     assert "may have been done again" in caplog.text
     await keys.finish("user-1", "k", status=201, headers={}, body="first")
     reply = await here.begin("user-1", "k", *REQUEST)
-    assert reply is not None
+    assert isinstance(reply, StoredReply)
     assert reply.body == "first"
 
 
