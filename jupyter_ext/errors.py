@@ -241,6 +241,10 @@ class Unavailable(PlatformError):
         self.cure = cure
 
 
+class Away(Unavailable):
+    """What this needs does not answer, and may at any moment; what became of a call is unknown."""
+
+
 def error_for_status(status: int) -> type[PlatformError]:
     """Return the class of an HTTP status, for edges that receive one."""
     known: dict[int, type[PlatformError]] = {

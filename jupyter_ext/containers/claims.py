@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from ..accounts.quota_ledger import QuotaLedger
 from ..devices.ledger import DeviceLedger, Taken
-from ..devices.records import GpuRequest, Reservation
+from ..devices.records import Reservation
 from ..errors import Conflict
 from ..store import Store, utcnow
 from .known import Known, Stray, free_name, name_taken, port_taken
@@ -197,13 +197,9 @@ class Claims:
         return trespassing
 
     async def dead_starts(self, session: AsyncSession, alive: Collection[str]) -> Sequence[int]:
-        """Return the containers that a server was starting when it died.
-
-        Those that wait for GPUs are not among them: their operations are taken over.
-        """
+        """Return the containers that a server was starting when it died."""
         record = ContainerRecord
         server = func.coalesce(Reservation.server, record.server)
-        waiting = select(GpuRequest.cid).where(GpuRequest.waits)
         rows = await session.scalars(
             select(record.cid)
             .outerjoin(Reservation, Reservation.cid == record.cid)
@@ -211,7 +207,6 @@ class Claims:
                 record.engine_id.is_not(None),
                 server.is_not(None),
                 server.not_in(alive),
-                record.cid.not_in(waiting),
             )
         )
         return rows.all()

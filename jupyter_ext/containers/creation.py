@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -164,21 +164,42 @@ class Creation:
             if waits:
                 waiting = prepare.wait_for_gpus(draft, progress)
                 await draft.step("wait", waiting)
-                if not early and prepare.needs_image(draft):
-                    await draft.step("pull", prepare.bring_image(draft, progress))
         except BaseException:
             # Who waits in the queue goes on waiting at the server that takes over.
             if not (progress.interrupted and waits):
                 await asyncio.shield(self._registry.handover.give_up(draft.known))
             raise
         await progress.update(message=f"Starting {draft.body.name}", details={})
-        if waits:
-            return await self._make_for_waiter(draft, progress)
-        return self._finished(draft, await self._make(draft))
+        if not waits:
+            return self._finished(draft, await self._make(draft))
 
-    async def _make_for_waiter(self, draft: Draft, progress: Progress) -> Container:
-        made = await self._outages.make(draft, self._make, progress)
-        return self._finished(draft, made)
+        async def ready() -> None:
+            if not early and prepare.needs_image(draft):
+                await draft.step("pull", prepare.bring_image(draft, progress))
+
+        return await self._make_for_waiter(draft, ready, progress)
+
+    async def _make_for_waiter(
+        self, draft: Draft, ready: Callable[[], Awaitable[None]], progress: Progress
+    ) -> Container:
+        """Make it once its GPUs were granted, which stay its own while its engine is away.
+
+        Parameters
+        ----------
+        ready
+            What has to be done before.
+        """
+
+        async def attempt(draft: Draft, again: Callable[[BaseException], bool]) -> EngineContainer:
+            try:
+                await ready()
+            except BaseException as error:
+                if not again(error):
+                    await asyncio.shield(self._registry.handover.give_up(draft.known))
+                raise
+            return await self._make(draft, again)
+
+        return self._finished(draft, await self._outages.make(draft, attempt, progress))
 
     def _kept(self, draft: Draft) -> str:
         """What another server needs to make it; encrypted, since it may hold secrets."""
@@ -254,18 +275,20 @@ class Creation:
                 stands = await self._starter.asked(known.cid)
                 waiting = self._preparer.wait_for_gpus(draft, progress, stands=stands)
                 await draft.step("wait", waiting)
-                claimed = draft.known
-                await self._access.need_reached()
-                draft.grant = await self._grant(owner, draft.body)
-                # The other server may have come as far as the engine.
-                await self._keeper.remove_made_for(claimed)
-                if self._preparer.needs_image(draft):
-                    await draft.step("pull", self._preparer.bring_image(draft, progress))
             except BaseException:
                 if not progress.interrupted:
                     await asyncio.shield(self._registry.handover.give_up(claimed))
                 raise
-            return await self._make_for_waiter(draft, progress)
+
+            async def ready() -> None:
+                await self._access.need_reached()
+                draft.grant = await self._grant(owner, draft.body)
+                # The other server may have come as far as the engine.
+                await self._keeper.remove_made_for(draft.known)
+                if self._preparer.needs_image(draft):
+                    await draft.step("pull", self._preparer.bring_image(draft, progress))
+
+            return await self._make_for_waiter(draft, ready, progress)
 
         return Resumed(work, views.container)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 
-from ..errors import Conflict, InvalidRequest, NotFound, PlatformError, Unavailable
+from ..errors import Away, Conflict, InvalidRequest, NotFound, PlatformError, Unavailable
 from .docker_address import EngineAddress
 
 _PORT = re.compile(
@@ -96,7 +96,7 @@ def unavailable(address: EngineAddress, reason: str) -> Unavailable:
     lower = reason.lower()
     at = f"at {address.url}"
     if not address.local:
-        return Unavailable(
+        return Away(
             f"Docker does not answer {at} ({reason}).",
             "Is the machine up, and is its address right? It is DOCKER_HOST's for the server's own "
             "engine; `pig device set` changes another device's.",
@@ -107,13 +107,11 @@ def unavailable(address: EngineAddress, reason: str) -> Unavailable:
             "Join its group with `sudo usermod -aG docker $USER` and log in again.",
         )
     if "too much to do" in lower or "does not finish" in lower or "did not finish" in lower:
-        return Unavailable(f"Docker {at} {reason}.", "Try again in a moment.")
+        return Away(f"Docker {at} {reason}.", "Try again in a moment.")
     path = "/usr/local/sbin:/usr/sbin:/sbin:/usr/local/bin:/usr/bin:/bin"
     if not any(shutil.which(name, path=path) for name in ("dockerd", "docker", "podman")):
         return Unavailable(
             "Docker is not installed on this machine.",
             "Install it with `sudo apt-get install docker.io`.",
         )
-    return Unavailable(
-        f"Docker does not answer {at}.", "Is it running? `sudo systemctl start docker`"
-    )
+    return Away(f"Docker does not answer {at}.", "Is it running? `sudo systemctl start docker`")

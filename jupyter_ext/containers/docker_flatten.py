@@ -206,9 +206,15 @@ class _Still:
 
     async def begin(self) -> None:
         """Pause it."""
-        if self._needed:
-            self._held = True
+        if not self._needed:
+            return
+        self._held = True
+        try:
             await self._act("pause")
+        except Conflict:
+            # Its owner was faster, or it ended.
+            self._held = False
+            raise
 
     async def end(self) -> None:
         """Let it go on, at the latest when the engine answers again."""
@@ -237,7 +243,7 @@ class _Still:
 
 
 async def sweep(link: EngineLink, mark: str) -> None:
-    """Remove what a `flatten` that came to no end made on its way."""
+    """Remove what a `flatten` made on its way, where it came to no end."""
 
     def work(client: EngineClient) -> None:
         from docker.errors import NotFound as Gone
@@ -247,11 +253,10 @@ async def sweep(link: EngineLink, mark: str) -> None:
             with suppress(Gone):
                 client.remove_container(item["Id"], force=True, v=True)
         bases = {item["Id"] for item in client.images(all=True, filters=filters)}
-        made = [
-            item["Id"]
-            for item in client.images(all=True)
-            if item.get("ParentId") in bases and not _named(item)
-        ]
+        above = [item for item in client.images(all=True) if item.get("ParentId") in bases]
+        made = [item["Id"] for item in above if not _named(item)]
+        # What came to its end stands on its base, and goes with its name.
+        bases -= {item["ParentId"] for item in above if _named(item)}
         for image in (*made, *bases):
             # With the last that was made of it goes what it was made of.
             with suppress(Gone):

@@ -258,8 +258,8 @@ class Hosts:
                 raise Conflict(
                     "device",
                     did,
-                    "Containers are being made on the device at this moment. Drain it, and try "
-                    "again when they are made.",
+                    "Containers are being made on the device, or wait for its engine. Drain it, "
+                    "and try again when they are made, or cancel them: `pig operation list`.",
                 )
         await self._registry.release([known.cid for known in here])
 

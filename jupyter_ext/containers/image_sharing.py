@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict, deque
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from ..accounts.schemas import Account
@@ -81,6 +82,8 @@ class ImageSharing:
                 "image", title(image), f"{title(image)} is everybody's: all users may run it."
             )
         self._wrong.check(caller)
+        # Before the look, so that those who ask at once are counted, too.
+        guess = self._wrong.count(caller)
         async with self._store.write() as session:
             user = await user_of(session, username)
             if user is not None and user != known.owner:
@@ -94,10 +97,11 @@ class ImageSharing:
                     )
                 await self._raise(session)
         if user is None:
-            self._wrong.count(caller)
             raise InvalidRequest(fields={"username": f"no user goes by {username!r}"})
         if user == known.owner:
+            self._wrong.take_back(caller, guess)
             raise InvalidRequest(fields={"username": f"{username} is whose image it is"})
+        self._wrong.take_back(caller, guess)
         await self._keeper.follow_shares()
         return self._keeper.index.view(image)
 
@@ -175,6 +179,13 @@ class _WrongNames:
                 f"user name, and try again in {max(1, round(wait / 60))} minutes.",
             )
 
-    def count(self, caller: Account) -> None:
-        """Count one."""
-        self._moments[caller.id].append(time.monotonic())
+    def count(self, caller: Account) -> float:
+        """Count one, and return what takes it back."""
+        now = time.monotonic()
+        self._moments[caller.id].append(now)
+        return now
+
+    def take_back(self, caller: Account, counted: float) -> None:
+        """Count one no more: somebody has the name."""
+        with suppress(ValueError):
+            self._moments[caller.id].remove(counted)

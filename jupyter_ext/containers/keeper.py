@@ -134,7 +134,9 @@ class Keeper:
         engine = self._engines.on(known.device)
         if (made := (await self._made_for(engine, [known.cid])).get(known.cid)) is not None:
             self._new.discard(made)
-            await engine.driver.remove(made, force=True, volumes=True)
+            # Who made it may be tidying up, too.
+            with suppress(NotFound):
+                await engine.driver.remove(made, force=True, volumes=True)
             engine.mirror.drop(made)
 
     async def _made_for(self, engine: Engine, cids: Collection[int]) -> dict[int, str]:

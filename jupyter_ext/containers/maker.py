@@ -135,13 +135,14 @@ class Maker:
         look
             Looks once more at its folders, and refuses what is not allowed any more.
         again
-            Whether somebody tries once more, or goes on with it, after the engine or a cancellation
-            ended it so: its claims stay.
+            Whether somebody tries once more, or another server goes on with it, after the engine or
+            a cancellation ended it so: its claims stay. Asked of nothing that was made already,
+            but for a cancellation.
         """
         cid = draft.known.cid
         try:
             made = await draft.step("start", self._run(draft, look))
-        except Unavailable as error:
+        except (Unavailable, asyncio.CancelledError) as error:
             # Nobody knows whether the engine still makes it; the driver removes what comes of it.
             self.abandoned.add(cid)
             if not again(error):
@@ -158,9 +159,12 @@ class Maker:
             if not visible(draft.owner, made.image_id):
                 raise NotFound("image", draft.body.image)
             await self._registry.handover.bind(draft.known, made.id)
+            self.abandoned.discard(cid)
             self._engines.put(made)
             await self.verify(made, draft.before)
-        except BaseException:
+        except BaseException as error:
+            if isinstance(error, asyncio.CancelledError) and again(error):
+                raise
             await self._undo(draft.known, made.id)
             raise
         return made
@@ -176,8 +180,14 @@ class Maker:
             return
 
         async def later() -> None:
-            await asyncio.sleep(ABANDONED_SECONDS)
-            await self._registry.handover.give_up(draft.known)
+            while True:
+                await asyncio.sleep(ABANDONED_SECONDS)
+                try:
+                    await self._registry.handover.give_up(draft.known)
+                except PlatformError as error:
+                    _log.warning("What %s has claimed is kept: %s", draft.known.name, error)
+                else:
+                    return
 
         task = asyncio.get_running_loop().create_task(later())
         self._later.add(task)

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from ..errors import Conflict, Unavailable
+from ..errors import Away, Conflict, Unavailable
 from ..operations.running import Progress
 from .engine_types import EngineContainer
 from .maker import ABANDONED_SECONDS, Draft, Maker
@@ -40,29 +40,34 @@ class OutageMaker:
         Parameters
         ----------
         make
-            One try; the claims stay where what it is given says so of its error.
+            One try. It asks what it is given about an error, and leaves the claims where that is
+            true; of an error that it does not ask about they are given back.
 
         Raises
         ------
         PlatformError
             What the engine said against it, or its device was removed meanwhile.
         """
-        unsure = 0.0
+        unsure, kept = 0.0, False
 
         def again(error: BaseException) -> bool:
+            nonlocal kept
             if isinstance(error, Conflict):
                 # An earlier try may come out of the engine late, under the same name.
-                return error.kind == "container" and time.monotonic() < unsure
-            return isinstance(error, Unavailable) or progress.interrupted
+                kept = error.kind == "container" and time.monotonic() < unsure
+            else:
+                kept = isinstance(error, Away) or progress.interrupted
+            return kept
 
         while True:
+            kept = False
             try:
                 return await make(draft, again)
-            except Unavailable:
-                unsure = time.monotonic() + ABANDONED_SECONDS
-            except Conflict as error:
-                if not again(error):
+            except (Away, Conflict) as error:
+                if not kept:
                     raise
+                if isinstance(error, Away):
+                    unsure = time.monotonic() + ABANDONED_SECONDS
             try:
                 await self._until_back(draft, progress)
             except BaseException:

@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from ..accounts.quota_ledger import QuotaLedger
 from ..devices.ledger import DeviceLedger
-from ..devices.records import LOCAL_DEVICE, GpuRequest, Reservation
+from ..devices.records import LOCAL_DEVICE, Reservation
 from ..errors import Conflict
 from ..operations.records import OperationRecord
 from ..store import Store
@@ -316,13 +316,12 @@ class Registry:
 
     async def _waiting(self, session: AsyncSession) -> set[int]:
         """Who waits for GPUs: is taken over with the operation that waits."""
-        asked = set(await session.scalars(select(GpuRequest.cid).where(GpuRequest.waits)))
         record = OperationRecord
         active = select(record.input).where(
             record.kind == CREATE, record.state.in_(("pending", "running"))
         )
         inputs = await session.scalars(active)
-        return asked | {given["cid"] for given in inputs if "request" in given}
+        return {given["cid"] for given in inputs if "request" in given}
 
     async def alive(self) -> set[str]:
         """The servers of the store that live."""

@@ -78,7 +78,9 @@ class ContainerUsage:
             The engine does not answer, and the container is not on this machine.
         """
         found = await self._access.find(caller, ref)
-        measured = views.sample(await self._now(found), self.measure_gpus(found.gpus))
+        measured = views.sample(
+            await self._now(found), self.measure_gpus(found.gpus if found.engine.running else ())
+        )
         answer = cast(Metrics, {"id": found.id, "cid": found.cid, **measured})
         if query.duration is not None:
             past = self._past(found.id, query.duration)

@@ -38,11 +38,14 @@ WITH planned AS (
 ), sums AS (
   SELECT device, CAST(sum(cpu) AS bigint) AS cpu, CAST(sum(memory) AS bigint) AS memory
   FROM given GROUP BY device HAVING sum(cpu) > 0 OR sum(memory) > 0
+), ordered AS (
+  SELECT did FROM devices WHERE did IN (SELECT device FROM sums)
+  ORDER BY did FOR NO KEY UPDATE
 ), added AS (
   UPDATE devices d
   SET used_cpu_millis = d.used_cpu_millis + s.cpu,
       used_memory_bytes = d.used_memory_bytes + s.memory
-  FROM sums s
+  FROM sums s JOIN ordered ON ordered.did = s.device
   WHERE d.did = s.device
     AND (s.cpu = 0 OR d.cpu_millis = 0 OR d.used_cpu_millis + s.cpu <= d.cpu_millis)
     AND (s.memory = 0 OR d.memory_bytes = 0 OR d.used_memory_bytes + s.memory <= d.memory_bytes)

@@ -417,7 +417,9 @@ class DeviceLedger:
 
         Who takes something meanwhile adds it when this has ended, so that nothing is lost.
         """
-        devices = (await session.scalars(select(DeviceRecord).with_for_update())).all()
+        devices = (
+            await session.scalars(select(DeviceRecord).order_by(DeviceRecord.did).with_for_update())
+        ).all()
         sums = select(
             Reservation.device,
             func.sum(Reservation.cpu_millis),

@@ -144,9 +144,11 @@ class GpuQueue:
         ticket.future.cancel()
         with suppress(ValueError):
             self._new.remove(ticket)
-        if self._rounding.locked():
-            await asyncio.shield(self._after_round())
-        self._forget(ticket)
+        try:
+            if self._rounding.locked():
+                await asyncio.shield(self._after_round())
+        finally:
+            self._forget(ticket)
 
     def _forget(self, ticket: Ticket) -> None:
         # Somebody else may wait for the same container.
@@ -198,6 +200,7 @@ class GpuQueue:
             except Conflict:
                 # Somebody started a container since it looked at what is left.
                 self._changed.set()
+                await asyncio.sleep(CALM_SECONDS)
             except PlatformError as error:
                 _log.warning("GPUs can't be handed out now: %s", error)
                 self._changed.set()

@@ -224,7 +224,7 @@ class IdempotencyKeys:
 
     async def _is_void(self, session: AsyncSession, record: IdempotencyRecord) -> bool:
         """Whether nobody will answer it any more, or the answer is too old."""
-        if record.created_at < utcnow() - RETENTION:
+        if _expired(record):
             return True
         if record.status is not None:
             return False
@@ -250,7 +250,7 @@ class IdempotencyKeys:
 
     async def _begun(self, session: AsyncSession, record: IdempotencyRecord) -> Operation | None:
         """Return what a request began whose server died, unless that came to nothing."""
-        if record.status is not None or record.operation is None:
+        if record.status is not None or record.operation is None or _expired(record):
             return None
         operation = await session.get(OperationRecord, record.operation)
         if operation is None or operation.state in ("failed", "cancelled"):
@@ -289,6 +289,10 @@ def _own(slot: Slot, held: _Held) -> tuple[ColumnElement[bool], ...]:
         IdempotencyRecord.server == held.server,
         IdempotencyRecord.created_at == held.created_at,
     )
+
+
+def _expired(record: IdempotencyRecord) -> bool:
+    return record.created_at < utcnow() - RETENTION
 
 
 def _request_of(record: IdempotencyRecord) -> tuple[str, str, str]:
