@@ -9,10 +9,12 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 from sqlalchemy import select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from ..errors import Conflict
 from ..store.types import utcnow
 from .ledger import DeviceLedger, Taken, free_slot, full
 from .placement import Asked, Gpu
@@ -67,7 +69,7 @@ FROM granted
 async def grant(
     session: AsyncSession, ledger: DeviceLedger, given: Sequence[Grant], places: Places
 ) -> list[Grant]:
-    """Write down what was chosen for requests that still wait, and return it.
+    """Write down what was chosen for requests, and return what of it was: who gave up gets none.
 
     Parameters
     ----------
@@ -77,14 +79,15 @@ async def grant(
     Raises
     ------
     Conflict
-        A device was filled by somebody else since.
+        A device was filled by somebody else since, or somebody changes one of the requests at this
+        moment: who comes after it must not be served before.
     IntegrityError
         Somebody else has one of the GPUs since.
     """
     if ledger.is_sqlite:
         return await _step_by_step(session, ledger, given, places)
     taken = {gid: set(slots) for gid, slots in places.items()}
-    plan = []
+    plan: list[dict[str, Any]] = []
     for asked, gpus in given:
         chosen = []
         for gpu in gpus:
@@ -105,8 +108,9 @@ async def grant(
     for _, device in rows:
         if device is not None:
             raise full(device)
-    done = {number for number, _ in rows}
-    return [each for each in given if each[0].number in done]
+    if len(rows) < len(given):
+        raise Conflict("gpu", plan[0]["gids"][0], "A request is given up, or taken over, just now.")
+    return list(given)
 
 
 async def _step_by_step(

@@ -94,11 +94,14 @@ export class Actions {
     await this.finish(await this.api.removeImage(image.id));
   }
 
-  /** Share an image with these users and no others; what was done before a failure stays. */
+  /**
+   * Share an image with these users in place of those who could use it when `image` was shown; who
+   * came or went elsewhere since stays so, as does what was done before a failure.
+   */
   async shareImage(image: Image, users: readonly string[]): Promise<void> {
     const now = this.store.state.images?.get(image.id) ?? image;
-    const { add, remove } = sharing(now.shared_with, users);
-    for (const user of remove) {
+    const { add, remove } = sharing(image.shared_with, users);
+    for (const user of remove.filter(name => now.shared_with.includes(name))) {
       await this.api.unshare(image.id, user);
     }
     for (const user of add) {
