@@ -11,7 +11,7 @@ import pytest
 from jupyter_ext.containers.docker_driver import DockerDriver
 from jupyter_ext.containers.engine_types import ContainerSpec, EnginePort
 from jupyter_ext.containers.mirror import Mirror
-from jupyter_ext.errors import Unavailable
+from jupyter_ext.errors import Away, Unavailable
 
 from ..engines import images
 from ..engines.dockerd import Dockerd
@@ -198,7 +198,7 @@ async def test_it_comes_back_by_itself_after_a_hang(
     await own_watched.until(lambda: own_watched.mirror.stale_since is None)
     await docker(own_engine, "run", "-d", "--name", name, IMAGE, "sleep", "1000")
     await own_watched.until(lambda: len(own_watched.mirror.containers) == 1)
-    assert [type(item) for item in own_watched.engines] == [type(None), Unavailable, type(None)]
+    assert [type(item) for item in own_watched.engines] == [type(None), Away, type(None)]
 
 
 async def test_it_comes_back_by_itself_after_a_stop(
