@@ -19,11 +19,14 @@ renders them. A message says what happened, to what, and, where there is one, en
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 
 class PlatformError(Exception):
     """The root of all that this package raises on purpose.
+
+    Where `message` is a document's own text in another language, `english` says it to whoever asks
+    for English (``Accept-Language``).
 
     Parameters
     ----------
@@ -39,6 +42,7 @@ class PlatformError(Exception):
     status: ClassVar[int] = 500
     code: ClassVar[str] = "INTERNAL_ERROR"
     grpc: ClassVar[str] = "INTERNAL"
+    english: str = ""
 
     def __init__(
         self,
@@ -51,6 +55,14 @@ class PlatformError(Exception):
         self.message = message
         self.fields: dict[str, str] = dict(fields or {})
         self.details: dict[str, Any] = dict(details or {})
+
+    def in_english(self) -> Self:
+        """Return the same error with its English text."""
+        # Not by `copy`, which calls the constructor, and each class has one of its own.
+        told = type(self).__new__(type(self))
+        told.__dict__.update(self.__dict__)
+        told.message = self.english
+        return told
 
 
 class InvalidRequest(PlatformError):

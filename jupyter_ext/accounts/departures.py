@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 
 from sqlalchemy.exc import IntegrityError
@@ -53,10 +53,15 @@ class DepartureManager:
         self._owner = owner
         self._directory = Directory(store)
         self._belongings: list[Belongings] = []
+        self._on_departure: list[Callable[[Account], Awaitable[None]]] = []
 
     def add_belongings(self, belongings: Belongings) -> None:
         """Ask of these things too when a user is deleted."""
         self._belongings.append(belongings)
+
+    def on_departure(self, call: Callable[[Account], Awaitable[None]]) -> None:
+        """Call ``await call(account)`` before a user goes, who owns nothing any more."""
+        self._on_departure.append(call)
 
     async def delete(self, caller: Account, username: str, query: UserDeletion) -> Deleted:
         """Delete a user; their keys and logins die with them.
@@ -96,6 +101,8 @@ class DepartureManager:
                 await belongings.transfer(account, to)
             elif query.purge:
                 await belongings.purge(account)
+        for call in self._on_departure:
+            await call(account)
         await self._remove(account)
         self._bus.publish(
             "users", {"event": "removed", "id": account.id}, owner=account.id, key=account.id

@@ -48,6 +48,7 @@ PERMISSIONS: Mapping[str, Mapping[str, str]] = {
     "database": {
         "create": "Make databases",
         "read": "See databases",
+        "connect": "Connect to databases, with one's own password",
         "delete": "Delete databases",
     },
     "backup": {
@@ -63,8 +64,10 @@ PERMISSIONS: Mapping[str, Mapping[str, str]] = {
         "delete": "Delete snapshots",
     },
     "service": {
-        "read": "See services and their logs",
+        "read": "See services",
+        "logs": "Read services' logs, in which others' doings are",
         "control": "Start, stop and restart services",
+        "open": "Open the editor, which runs commands as this server",
     },
     "datasource": {
         "create": "Add data sources",
@@ -190,6 +193,8 @@ ADMINISTRATORS_ONLY = frozenset(
         "device:create",
         "device:update",
         "device:delete",
+        # An editor with a terminal, as the user who owns the store and its key.
+        "service:open",
     }
 )
 """Whoever could do these could make themselves an administrator, so they come with that role."""

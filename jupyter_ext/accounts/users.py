@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Protocol
 
 from sqlalchemy import ColumnElement, delete, func, select
@@ -34,6 +36,24 @@ class Publisher(Protocol):
         """Tell the owner and administrators."""
 
 
+class Databases(Protocol):
+    """Who knows which databases users may use."""
+
+    async def check(self, names: Collection[str]) -> None:
+        """See that databases are there; raises `NotFound`."""
+
+    async def let_in(self, account: Account, names: Collection[str]) -> None:
+        """Let a user use databases that are not theirs."""
+
+    async def forget(self, account: Account) -> None:
+        """Take back what a user was let use."""
+
+    async def of_users(
+        self, session: AsyncSession, account_ids: Collection[str]
+    ) -> Mapping[str, Sequence[str]]:
+        """Return the names of the databases that accounts may use, by account."""
+
+
 class UserManager:
     """The rules of users.
 
@@ -41,6 +61,11 @@ class UserManager:
     ----------
     owner
         The name of whoever owns this server, and stays.
+
+    Attributes
+    ----------
+    databases
+        Asked where a user shall use some; None where there are none.
     """
 
     def __init__(self, store: Store, bus: Publisher, passwords: Passwords, owner: str) -> None:
@@ -49,6 +74,7 @@ class UserManager:
         self._passwords = passwords
         self._owner = owner
         self._directory = Directory(store)
+        self.databases: Databases | None = None
 
     async def list(self, caller: Account, query: UserQuery) -> Page[User]:
         """List users, newest first."""
@@ -67,7 +93,7 @@ class UserManager:
                 .limit(query.limit)
                 .offset(query.start)
             )
-            users = [record.view() for record in rows]
+            users = await self._views(session, rows.all())
         return Page(users, total, query.limit, query.start, "users")
 
     async def feed(self, caller: Account, data: dict[str, Any]) -> dict[str, Any]:
@@ -81,7 +107,7 @@ class UserManager:
         _administrators_only(caller)
         newest_first = select(UserRecord).order_by(UserRecord.created_at.desc())
         async with self._store.read() as session:
-            users = [record.view() for record in await session.scalars(newest_first)]
+            users = await self._views(session, (await session.scalars(newest_first)).all())
         return {"items": [user.model_dump(mode="json") for user in users]}
 
     async def get(self, caller: Account, username: str, may: May = everything) -> User:
@@ -101,7 +127,8 @@ class UserManager:
         if username not in (caller.username, caller.id) and not may("user:read"):
             raise NotFound("user", username)
         async with self._store.read() as session:
-            return (await self._directory.find(session, username)).view()
+            [user] = await self._views(session, [await self._directory.find(session, username)])
+            return user
 
     async def create(self, caller: Account, body: NewUser, may: May = everything) -> User:
         """Add a user.
@@ -125,8 +152,9 @@ class UserManager:
         _administrators_only(caller)
         refuse_to_grant(may, body.role, body.permissions)
         if body.databases:
-            # In the document's own words.
-            raise NotFound("database", body.databases[0], "数据库未找到")
+            if self.databases is None:
+                raise NotFound("database", body.databases[0], "数据库未找到")
+            await self.databases.check(body.databases)
         check_grants(body.permissions)
         self._passwords.check(body.password)
         async with self._store.read() as session:
@@ -141,7 +169,13 @@ class UserManager:
                 email=body.email,
                 permissions=body.permissions,
             )
-        return self._tell(record)
+        if body.databases and self.databases is not None:
+            try:
+                await self.databases.let_in(record.account(), body.databases)
+            except BaseException:
+                await asyncio.shield(self._take_back(record.account()))
+                raise
+        return await self._tell(record)
 
     async def update(self, caller: Account, username: str, body: UserChange) -> User:
         """Change a user: one's own address, or anything of anybody as an administrator.
@@ -188,7 +222,7 @@ class UserManager:
             if hashed is not None:
                 await self._take_password(session, record, hashed)
             await self._store.signals.raise_(session, CHANGES)
-        return self._tell(record)
+        return await self._tell(record)
 
     async def set_password(self, caller: Account, username: str, body: NewPassword) -> User:
         """Give a user another password, which ends their logins: one's own, or anybody's as admin.
@@ -208,12 +242,37 @@ class UserManager:
             record = await self._directory.find(session, found.id)
             await self._take_password(session, record, hashed)
             await self._store.signals.raise_(session, CHANGES)
-        return record.view()
+        return await self._view(record)
 
     # -- inside ------------------------------------------------------------------------------
 
-    def _tell(self, record: UserRecord) -> User:
-        view = record.view()
+    async def _view(self, record: UserRecord) -> User:
+        async with self._store.read() as session:
+            [view] = await self._views(session, [record])
+        return view
+
+    async def _views(self, session: AsyncSession, records: Sequence[UserRecord]) -> Sequence[User]:
+        """Return users as others see them, with the databases that they may use."""
+        names: Mapping[str, Sequence[str]] = {}
+        if self.databases is not None:
+            names = await self.databases.of_users(session, [record.id for record in records])
+        return [
+            record.view().model_copy(update={"databases": [*names.get(record.id, ())]})
+            for record in records
+        ]
+
+    async def _take_back(self, account: Account) -> None:
+        """Delete a user who was to use a database, and can't."""
+        try:
+            if self.databases is not None:
+                await self.databases.forget(account)
+        finally:
+            async with self._store.write() as session:
+                await session.execute(delete(UserRecord).where(UserRecord.id == account.id))
+                await self._store.signals.raise_(session, CHANGES)
+
+    async def _tell(self, record: UserRecord) -> User:
+        view = await self._view(record)
         self._bus.publish(
             "users",
             {"event": "changed", "user": view.model_dump(mode="json")},

@@ -210,6 +210,7 @@ class AdmissionHandler(APIHandler):
             self.dialect,
             overrides=self.error_codes,
             accept=self.request.headers.get("Accept", ""),
+            language=self.request.headers.get("Accept-Language", ""),
             request_id=self.request_id,
         )
         if isinstance(error, RateLimited):

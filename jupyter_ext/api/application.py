@@ -42,7 +42,8 @@ def handlers_for(
     patterns: dict[str, str] = {}
     for route in routes:
         methods = paths[route.path]
-        methods.add(Bound(route, bind(route.call, managers)))
+        begun = bind(route.begun, managers) if route.begun else None
+        methods.add(Bound(route, bind(route.call, managers), begun))
         patterns[route.path] = route.pattern
     ordered = sorted(paths, key=lambda path: [part.startswith("{") for part in path.split("/")])
     handlers: list[Handler] = [

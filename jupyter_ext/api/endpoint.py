@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
+from collections.abc import Awaitable
 from functools import partial
 from typing import IO, Any
 
@@ -203,11 +204,16 @@ class Endpoint(AdmissionHandler):
         bound = self._served()
         credential = self.credential or anonymous(self.request.remote_ip)
         arguments = self._arguments(bound.route, path)
-        stored = await self._claim.take(self.request, bytes(self._body), credential)
+        body = bytes(self._body)
+        stored = await self._claim.take(self.request, body, credential)
+        if isinstance(stored, Operation) and await self._ended(self._claim.ended(stored)):
+            # One that came to nothing is no answer: then this request is the first.
+            stored = await self._claim.take(self.request, body, credential)
         if isinstance(stored, Operation):
             self.set_header("Idempotency-Replayed", "true")
-            await self._trace.succeeded(202, message=REPLAYED)
-            self._send(*self._accepted(bound.route, stored))
+            reply = await self._replayed(bound, credential, stored)
+            await self._trace.succeeded(reply[0], message=REPLAYED)
+            self._send(*reply)
             return
         if stored is not None:
             for name, value in stored.headers.items():
@@ -265,7 +271,7 @@ class Endpoint(AdmissionHandler):
 
     async def _rendered(self, route: Route, result: Any) -> tuple[int, bytes, str]:
         if isinstance(result, Running):
-            if not await self._ended(result):
+            if not await self._ended(result.ended()):
                 self.set_header("Preference-Applied", "respond-async")
                 return self._accepted(route, result.current())
             self._locate(result.operation)
@@ -279,6 +285,21 @@ class Endpoint(AdmissionHandler):
                 self.set_header("Content-Security-Policy", result.policy)
             return route.status, result.body, result.content_type
         return route.status, encode(body_of(route, result)), JSON
+
+    async def _replayed(
+        self, bound: Bound, credential: Credential, operation: Operation
+    ) -> tuple[int, bytes, str]:
+        """Answer with what a server began that died before it answered."""
+        kept = operation.result
+        if bound.begun is None or operation.active or kept is None or self._patience == 0:
+            return self._accepted(bound.route, operation)
+        try:
+            result = await bound.begun(credential.account, kept)
+        except NotFound:
+            # It is gone since, or only this server has not heard of it yet.
+            return self._accepted(bound.route, operation)
+        self._locate(operation)
+        return await self._rendered(bound.route, result)
 
     def _accepted(self, route: Route, operation: Operation) -> tuple[int, bytes, str]:
         self._locate(operation)
@@ -300,12 +321,16 @@ class Endpoint(AdmissionHandler):
         else:
             self.set_cookie(cookie.name, cookie.value, max_age=int(cookie.lifetime), **guarded)
 
-    async def _ended(self, running: Running[Any]) -> bool:
+    @property
+    def _patience(self) -> float | None:
+        """Seconds that the caller waits for long work; None to its end."""
+        return Preferences.of(self.request.headers.get("Prefer", "")).seconds
+
+    async def _ended(self, end: Awaitable[None]) -> bool:
         """Wait for long work as long as the caller prefers; whether it ended."""
-        seconds = Preferences.of(self.request.headers.get("Prefer", "")).seconds
         try:
-            # Shielded: neither a time-out nor a client that goes away cancels the work.
-            await asyncio.wait_for(asyncio.shield(running.ended()), seconds)
+            # What is waited for is only the end: giving that up cancels no work.
+            await asyncio.wait_for(end, self._patience)
         except TimeoutError:
             return False
         return True

@@ -16,10 +16,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Bound:
-    """A route and the manager's method that answers it."""
+    """A route and the managers' methods that answer it."""
 
     route: Route
     call: Callable[..., Awaitable[Any]]
+    begun: Callable[..., Awaitable[Any]] | None = None
 
 
 class Methods:

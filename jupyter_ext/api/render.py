@@ -46,9 +46,18 @@ def failure(
     *,
     overrides: ErrorCodes,
     accept: str,
+    language: str,
     request_id: str,
 ) -> Failure:
-    """Render an error in a dialect, or as RFC 9457 where `accept` asks for it."""
+    """Render an error in a dialect, or as RFC 9457 where `accept` asks for it.
+
+    Parameters
+    ----------
+    language
+        ``Accept-Language``.
+    """
+    if error.english and language.strip().lower().startswith("en"):
+        error = error.in_english()
     outcome = dialect.outcome(error, overrides)
     if PROBLEM in accept:
         body = problem(error, outcome, request_id)

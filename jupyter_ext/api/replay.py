@@ -55,6 +55,10 @@ class Claim:
             self._account, self._key = account, key
         return stored
 
+    async def ended(self, operation: Operation) -> None:
+        """Wait for the end of what a request began whose server died."""
+        await self._keys.ended(operation.id)
+
     async def keep(self, status: int, location: str | None, body: bytes) -> None:
         """Remember the answer; it never fails, since what was asked for has been done."""
         if self._key:

@@ -172,6 +172,10 @@ class Route:
         How its replies look.
     permission
         ``container:start``; ``None`` for what every account may do.
+    begun
+        An unbound method of a manager, ``async def m(self, caller, result)``: what `call` would
+        have returned, by what is kept of the operation that it began. For a request that is sent
+        again because its server died.
     query, body
         Models that validate.
     may
@@ -204,6 +208,7 @@ class Route:
     call: Callable[..., Awaitable[Any]]
     dialect: Dialect
     permission: str | None = None
+    begun: Callable[..., Awaitable[Any]] | None = None
     query: type[BaseModel] | None = None
     body: type[BaseModel] | None = None
     may: bool = False

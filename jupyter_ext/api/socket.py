@@ -270,6 +270,7 @@ class Socket(WebSocketMixin, WebSocketHandler, JupyterHandler):
             self.dialect,
             overrides=self.errors,
             accept=self.request.headers.get("Accept", ""),
+            language=self.request.headers.get("Accept-Language", ""),
             request_id=self.request_id,
         )
         self.set_status(failed.status)

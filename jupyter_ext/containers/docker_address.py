@@ -26,6 +26,9 @@ class EngineAddress:
         ``unix:///var/run/docker.sock``, ``tcp://host:2376`` or ``ssh://user@host``.
     certificates
         Folder with ``ca.pem``, ``cert.pem`` and ``key.pem``; None for a connection without TLS.
+    own_authority
+        Whether the folder's ``ca.pem`` alone says which engine is the right one. Otherwise the
+        system's authorities do, as of a context that was made without one.
     verify
         Whether the engine's own certificate is checked.
     host_key
@@ -37,6 +40,7 @@ class EngineAddress:
     certificates: Path | None = None
     verify: bool = True
     host_key: str = ""
+    own_authority: bool = True
 
     @property
     def kind(self) -> str:
@@ -69,10 +73,20 @@ class EngineAddress:
         return self.kind == "unix"
 
     def ssl_context(self) -> ssl.SSLContext:
-        """Return the settings of a TLS connection to it."""
-        folder = self.certificates
-        ca = None if folder is None else folder / "ca.pem"
-        context = ssl.create_default_context(cafile=str(ca) if ca and ca.exists() else None)
+        """Return the settings of a TLS connection to it.
+
+        Raises
+        ------
+        OSError
+            A file of the folder can't be read, or used. Where `ca.pem` is gone, nobody's word is
+            taken in its place.
+        """
+        folder, ca = self.certificates, None
+        if folder is not None and self.own_authority and self.verify:
+            ca = folder / "ca.pem"
+            # The library's own error names no file.
+            ca.open("rb").close()
+        context = ssl.create_default_context(cafile=None if ca is None else str(ca))
         if not self.verify:
             context.check_hostname = False
             context.verify_mode = ssl.CERT_NONE
@@ -148,6 +162,7 @@ def _from_context(name: str, folder: Path) -> EngineAddress:
         url,
         certificates if certificates.is_dir() else None,
         not endpoint.get("SkipTLSVerify", False),
+        own_authority=(certificates / "ca.pem").exists(),
     )
 
 

@@ -383,6 +383,10 @@ class DockerDriver(LoggingConfigurable):
             self.link, container, repository, tag, labels, mark, self.commit_deadline
         )
 
+    async def release(self, container: str, since: float) -> None:
+        """Let a container go on that a `flatten` paused after `since`, where nobody has since."""
+        await docker_flatten.release(self.link, container, since)
+
     async def sweep(self, mark: str) -> None:
         """Remove what a `flatten` that came to no end made on its way."""
         await docker_flatten.sweep(self.link, mark)

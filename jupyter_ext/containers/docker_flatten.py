@@ -8,6 +8,7 @@ here: what the engine sends goes back to it as it comes.
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import suppress
@@ -64,13 +65,13 @@ async def flatten(
 ) -> AsyncGenerator[FlattenProgress, None]:
     """Save a container's files as an image of one layer, and yield how far that is.
 
-    A running container stands still while its files are read. Of its environment the same is kept
-    as by a commit. The last report names the image.
+    A running container stands still while its files are read, after a report that says so. Of its
+    environment the same is kept as by a commit. The last report names the image.
 
     Parameters
     ----------
     mark
-        What is made on the way has it as label `PART`, for `sweep`.
+        What is made on the way has it as label `PART`, for `sweep`; nobody else may guess it.
     deadline
         Seconds that the engine may take to measure the container, and to end.
 
@@ -98,6 +99,9 @@ async def flatten(
     importing: asyncio.Future[str] | None = None
     try:
         try:
+            if still.needed:
+                await link.ping()
+                yield FlattenProgress(0, total, pauses_after=link.engine_time)
             await still.begin()
             export = await link.stream(
                 "GET", f"/containers/{container}/export", subject, deadline=60
@@ -201,12 +205,12 @@ class _Still:
     def __init__(self, link: EngineLink, container: str, state: Mapping[str, Any]) -> None:
         self._link = link
         self._container = container
-        self._needed = bool(state.get("Running")) and not state.get("Paused")
+        self.needed = bool(state.get("Running")) and not state.get("Paused")
         self._held = False
 
     async def begin(self) -> None:
         """Pause it."""
-        if not self._needed:
+        if not self.needed:
             return
         self._held = True
         try:
@@ -230,16 +234,46 @@ class _Still:
             _log.warning("%s is paused until Docker answers: %s", self._container[:12], error)
 
     async def _go_on(self) -> None:
-        # Somebody may have been faster, or have removed it.
-        with suppress(Conflict, NotFound):
-            await self._act("unpause")
+        await _go_on(self._link, self._container)
 
     async def _act(self, verb: str) -> None:
-        await self._link.act(
-            lambda client: client.act(f"/containers/{{0}}/{verb}", self._container),
-            ("container", self._container),
-            60.0,
-        )
+        await _act(self._link, self._container, verb)
+
+
+async def _go_on(link: EngineLink, container: str) -> None:
+    # Somebody may have been faster, or have removed it.
+    with suppress(Conflict, NotFound):
+        await _act(link, container, "unpause")
+
+
+async def _act(link: EngineLink, container: str, verb: str) -> None:
+    await link.act(
+        lambda client: client.act(f"/containers/{{0}}/{verb}", container),
+        ("container", container),
+        60.0,
+    )
+
+
+async def release(link: EngineLink, container: str, since: float) -> None:
+    """Let a container go on that a `flatten` which came to no end paused, and nobody has since.
+
+    Parameters
+    ----------
+    since
+        What `FlattenProgress.pauses_after` said.
+    """
+    await link.ping()
+    # Its time is cut to the second.
+    until = (link.engine_time or since) + 1
+    filters = {"container": [container], "event": ["pause", "unpause", "start", "die"]}
+    params = {"since": f"{since:.0f}", "until": f"{until:.0f}", "filters": json.dumps(filters)}
+    subject = ("container", container)
+    async with await link.stream("GET", "/events", subject, params=params) as stream:
+        actions = [str(item.get("Action")) async for item in stream.objects()]
+    # An engine keeps its last 256 events: where it forgot the pause, it tells of what came after.
+    first = actions.index("pause") + 1 if "pause" in actions else 0
+    if not actions[first:]:
+        await _go_on(link, container)
 
 
 async def sweep(link: EngineLink, mark: str) -> None:

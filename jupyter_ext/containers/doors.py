@@ -25,12 +25,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Door:
-    """A port of a container that runs.
+    """A port of a container, or of a service of this server, that runs.
 
     Parameters
     ----------
+    cid
+        None of a service.
     owner
-        The owner's account id.
+        The owner's account id; None of a service, which is the administrators'.
     engine_id, started_at
         Which run of it: both change when it is made again, the second when it is started again.
     inside
@@ -39,17 +41,25 @@ class Door:
         Where the desk reaches it.
     password
         That the container was made with; None where nobody asked for one.
+    cookie
+        ``name=value`` that it wants to see.
     """
 
-    cid: int
+    cid: int | None
     name: str
-    owner: str
+    owner: str | None
     engine_id: str
     started_at: datetime | None
     inside: int
     host: str
     port: int
     password: str | None
+    cookie: str | None = None
+
+    @property
+    def logs(self) -> str:
+        """The command that shows what it says."""
+        return f"pig logs {self.name}" if self.cid is None else f"pig container logs {self.name}"
 
 
 class Doors:

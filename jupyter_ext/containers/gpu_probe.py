@@ -10,10 +10,10 @@ import secrets
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from ..devices.ledger import Found
+from ..devices.inventory import Found
 from ..errors import NotFound, PlatformError, Unavailable
 from .engine_types import ContainerSpec
-from .marks import PROBE
+from .marks import PROBE, PROBE_NAME
 from .references import parse_reference
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ async def find_gpus(driver: DockerDriver, image: str) -> Sequence[Found]:
         The engine does not answer, or can't pull the image.
     """
     spec = ContainerSpec(
-        name=f"jupyter-ext-probe-{secrets.token_hex(4)}",
+        name=f"{PROBE_NAME}{secrets.token_hex(4)}",
         image=image,
         command=QUERY,
         environment={

@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import select, update
 
-from ..devices.ledger import DeviceLedger, Found
+from ..devices.inventory import Found
+from ..devices.ledger import DeviceLedger
 from ..devices.nodes import HELD_BACK, LEFT
 from ..devices.records import LOCAL_DEVICE, DeviceRecord
+from ..devices.refusals import or_cancel
 from ..errors import Conflict, PlatformError, Unavailable
 from ..store.types import utcnow
 from .docker_address import EngineAddress
@@ -21,11 +23,13 @@ from .docker_sockets import in_thread
 from .engine_types import EngineContainer, EngineInfo
 from .engines import Engine, Engines
 from .gpu_probe import find_gpus
+from .known import Known
 from .mirror import Mirror
 from .registry import Registry
 from .statistics import Sampler
 
 if TYPE_CHECKING:
+    from ..operations.manager import Operations
     from ..store import Store
     from .docker_driver import DockerDriver
 
@@ -64,6 +68,7 @@ class Hosts:
         ledger: DeviceLedger,
         engines: Engines,
         registry: Registry,
+        operations: Operations,
         make: Callable[[EngineAddress], DockerDriver],
         begin: Callable[[Engine], None],
         end: Callable[[Engine], Awaitable[None]],
@@ -74,6 +79,7 @@ class Hosts:
         self._ledger = ledger
         self._engines = engines
         self._registry = registry
+        self._operations = operations
         self._make = make
         self._begin = begin
         self._end = end
@@ -248,20 +254,30 @@ class Hosts:
         Conflict
             One is being made there now: who makes it would leave something behind.
         """
-        # What another server of the store has there may not be in memory yet.
-        await self._registry.load()
-        here = [known for known in self._registry.by_cid.values() if known.device == did]
+        here = await self._here(did)
         making = [known for known in here if known.engine_id is None]
         if making:
             alive = await self._registry.alive()
             if any(known.server in alive for known in making):
+                waiting = await self.making(did)
                 raise Conflict(
                     "device",
                     did,
-                    "Containers are being made on the device, or wait for its engine. Drain it, "
-                    "and try again when they are made, or cancel them: `pig operation list`.",
+                    "Containers are being made on the device, or wait for it. Drain it, and try "
+                    f"again when they are made{or_cancel(waiting)}.",
+                    details={"operations": waiting},
                 )
         await self._registry.release([known.cid for known in here])
+
+    async def making(self, did: int) -> Sequence[str]:
+        """Return the operations that make containers on a device, or wait to."""
+        cids = {known.cid for known in await self._here(did) if known.engine_id is None}
+        return await self._operations.active_about("cid", cids) if cids else []
+
+    async def _here(self, did: int) -> list[Known]:
+        # What another server of the store has there may not be in memory yet.
+        await self._registry.load()
+        return [known for known in self._registry.by_cid.values() if known.device == did]
 
     # -- before a device is added ----------------------------------------------------------------
 

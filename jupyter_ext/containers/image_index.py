@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
 
 from ..accounts.schemas import Account
 from ..errors import InvalidRequest, NotFound
@@ -19,13 +20,17 @@ from .references import (
 )
 from .views import Image
 
+if TYPE_CHECKING:
+    from ..store.secrets import Secrets
+
 
 class ImageIndex:
     """The engines' side of images (the last lists) and ours (the registry) put together."""
 
-    def __init__(self, registry: ImageRegistry, people: People) -> None:
+    def __init__(self, registry: ImageRegistry, people: People, secrets: Secrets) -> None:
         self._registry = registry
         self._people = people
+        self._secrets = secrets
         self.images: dict[str, EngineImage] = {}
         self._names: dict[str, str] = {}
         self._lists: Mapping[int, Mapping[str, EngineImage]] = {}
@@ -63,12 +68,22 @@ class ImageIndex:
         mine = caller.id == known.owner or caller.id in known.readers
         return known.public or mine or caller.is_admin
 
+    def hidden(self, image: EngineImage) -> bool:
+        """Whether nobody is shown an image: it belongs to one container, or is not finished.
+
+        A label counts only where no recipe of somebody's could have written it.
+        """
+        name = image.labels.get(REFITTED, "")
+        if name and (name in image.tags or not (image.tags or image.digests)):
+            return True
+        return self._secrets.sealed(image.labels.get(PART, ""))
+
     def seen(self, caller: Account) -> list[EngineImage]:
         """Public images, the caller's own and those shared with them, newest first."""
         seen = [
             image
             for image in self.images.values()
-            if not hidden(image) and self.visible(caller, image.id)
+            if not self.hidden(image) and self.visible(caller, image.id)
         ]
         return sorted(seen, key=lambda image: image.created_at, reverse=True)
 
@@ -178,11 +193,6 @@ def parsed(name: str) -> ImageReference | None:
         return parse_reference(name)
     except ValueError:
         return None
-
-
-def hidden(image: EngineImage) -> bool:
-    """Whether nobody is shown an image: it belongs to one container, or is not finished."""
-    return any(image.labels.get(label) for label in (REFITTED, PART))
 
 
 def title(image: EngineImage) -> str:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import NotFound, PlatformError
 from . import views
-from .image_index import ImageIndex, hidden
+from .image_index import ImageIndex
 from .image_registry import SIGNAL, ImageRegistry, KnownImage, Origin
 from .image_shares import readers_of
 from .image_types import EngineImage
@@ -41,7 +41,7 @@ class ImageKeeper:
         self._engines = engines
         self._lists: dict[int, dict[str, EngineImage]] = {}
         self.registry = ImageRegistry(store)
-        self.index = ImageIndex(self.registry, people)
+        self.index = ImageIndex(self.registry, people, store.secrets)
         self._refreshing = asyncio.Lock()
         self._sharing = asyncio.Lock()
         self._wanted = self._stale = self._stale_shares = self._stopped = False
@@ -227,7 +227,8 @@ class ImageKeeper:
             # Made of a container of ours a moment ago, and not named yet.
             owner = self._people.id(image.labels.get(OWNER, ""))
             return Origin(owner or self._people.owner, public=False)
-        if image.labels.get(PART):
+        if image.labels.get(PART) and not (image.tags or image.digests):
+            # Of whichever server of this engine: it has all files of somebody's container.
             return Origin(self._people.owner, public=False)
         if NOTEBOOK in image.labels and not image.tags:
             # One that is being built, or was replaced and still has containers: nobody's to choose.
@@ -236,7 +237,7 @@ class ImageKeeper:
 
     def _tell(self, image: EngineImage) -> None:
         known = self.registry.by_engine.get(image.id)
-        if known is None or hidden(image):
+        if known is None or self.index.hidden(image):
             return
         for reader in known.readers:
             shown = views.image(self.index.view(image, reader))

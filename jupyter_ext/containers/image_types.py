@@ -92,11 +92,14 @@ class FlattenProgress:
         Bytes; `total` is about what there is, 0 where nobody knows.
     image
         The id of the image, once it is there.
+    pauses_after
+        Of the report before the container is paused: the engine's time, in seconds of the epoch.
     """
 
     moved: int
     total: int
     image: str = ""
+    pauses_after: float | None = None
 
     @property
     def fraction(self) -> float | None:

@@ -135,6 +135,17 @@ class ImageManager:
         """Look again: an image of the list is not there."""
         self._keeper.changed()
 
+    async def made(self, caller: Account, result: Mapping[str, Any]) -> Image:
+        """What a pull, a build or a save returns, by what is kept of its operation.
+
+        Raises
+        ------
+        NotFound
+            It was deleted since.
+        """
+        await self._keeper.refresh()
+        return self.index.view_for(caller, self.index.by_ref(caller, str(result["iid"])))
+
     async def pull(self, caller: Account, body: PullBody) -> Running[Image]:
         """Pull an image; whoever asks for the same one meanwhile waits for the same pull.
 

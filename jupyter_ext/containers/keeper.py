@@ -14,7 +14,7 @@ from .directory import Directory
 from .engine_types import EngineContainer
 from .image_keeper import ImageKeeper
 from .known import Known, Stray
-from .marks import LABELS, PART, PROBE, Mark, read_mark
+from .marks import LABELS, PART, PROBE, PROBE_NAME, Mark, read_mark
 from .people import People
 from .registry import Registry
 from .shares import Share, share_of_detail
@@ -90,7 +90,7 @@ class Keeper:
                 self._ran.add(engine_id)
                 self._work()
             self.tell(engine_id)
-        elif not _passing(container):
+        elif not self._passing(container):
             self._new.add(engine_id)
             self._work()
 
@@ -109,7 +109,7 @@ class Keeper:
             if record.device == engine.did and key not in containers
         }
         self._new |= {
-            key for key, each in containers.items() if key not in known and not _passing(each)
+            key for key, each in containers.items() if key not in known and not self._passing(each)
         }
         self._directory.unsorted()
         dead = await self._registry.dead_claims(engine.did)
@@ -391,7 +391,10 @@ class Keeper:
             self._engines.of(container.id).did,
         )
 
+    def _passing(self, container: EngineContainer) -> bool:
+        """Whether a container is a step on the way of something else, and gone in a moment.
 
-def _passing(container: EngineContainer) -> bool:
-    """Whether a container is a step on the way of something else, and gone in a moment."""
-    return PROBE in container.labels or bool(container.labels.get(PART))
+        Labels alone don't say so: they may be its image's.
+        """
+        probes = container.name.startswith(PROBE_NAME) and PROBE in container.labels
+        return probes or self._store.secrets.sealed(container.labels.get(PART, ""))

@@ -151,6 +151,16 @@ class ContainerManager:
         password = new_password() if body.connect else None
         return await self._creation.create(caller, body, password)
 
+    async def made(self, caller: Account, result: Mapping[str, Any]) -> Container:
+        """What `create` returns, by what is kept of its operation.
+
+        Raises
+        ------
+        NotFound
+            It was deleted since, or this server has not heard of it yet.
+        """
+        return await self.get(caller, str(result["cid"]))
+
     # -- acting ----------------------------------------------------------------------------------
 
     async def start(self, caller: Account, ref: str) -> Change[Container]:

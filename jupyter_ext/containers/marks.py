@@ -18,10 +18,15 @@ NOTEBOOK = "jupyter_ext.image"
 SAVED = "jupyter_ext.saved"
 """Of an image that was made of a container."""
 PROBE = "jupyter_ext.probe"
+PROBE_NAME = "jupyter-ext-probe-"
+"""What the name of a container begins with that looks for GPUs, and has that label."""
 REFITTED = "jupyter_ext.refitted"
 """Of an image that one container was made again of; it goes with the container."""
 PART = "jupyter_ext.part"
-"""Of what an image is being made of in several steps, and who does it; nobody's to choose."""
+"""Of what an image is being made of in several steps: which operation does it, sealed by the store.
+
+Any image may have a label of this name from its recipe; only a value with the store's seal hides.
+"""
 
 _LONGEST_NUMBER = 9
 

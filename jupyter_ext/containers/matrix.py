@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeVar
 
 from pydantic import Field
@@ -172,6 +172,16 @@ class MatrixContainers:
         made = await self._said(self._containers.create(caller, wanted), body.gid)
         return made.turned(self._made) if isinstance(made, Running) else self._made(made)
 
+    async def created(self, caller: Account, result: Mapping[str, Any]) -> dict[str, Any]:
+        """What `create` returns, by what is kept of its operation.
+
+        Raises
+        ------
+        NotFound
+            It was deleted since, or this server has not heard of it yet.
+        """
+        return self._made(await self._find(caller, str(result["cid"])))
+
     async def command(
         self, caller: Account, cid: str, body: MatrixCommand, may: May
     ) -> dict[str, Any] | Running[dict[str, Any]]:
@@ -285,6 +295,10 @@ class MatrixContainers:
         await self._find(caller, str(body.cid))
         saving = await self._saver.save(caller, str(body.cid), body)
         return saving.turned(lambda image: {"iid": image.iid})
+
+    async def saved(self, caller: Account, result: Mapping[str, Any]) -> dict[str, Any]:
+        """What `save` returns, by what is kept of its operation."""
+        return {"iid": result["iid"]}
 
     async def delete_image(self, caller: Account, iid: str) -> dict[str, Any]:
         """Delete an image.

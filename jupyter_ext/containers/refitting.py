@@ -172,7 +172,7 @@ class Refitter:
         if known is None or known.engine_id is None:
             return "The container was deleted meanwhile."
         driver = self._engines.on(known.device).driver
-        await self._writer.tidy(known.device, operation.id)
+        await self._writer.tidy(known.device, operation)
         if known.engine_id != before:
             with suppress(NotFound):
                 await driver.remove(before, force=True, volumes=False)

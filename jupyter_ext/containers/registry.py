@@ -37,6 +37,10 @@ CREATE = "container.create"
 ATTEMPTS = 20
 """How often another free port is tried when somebody else was faster."""
 
+CHANGERS = 4
+"""Transactions at once that tell other servers of a change: each waits for the one before it, with
+a connection to the store that others of this server need, where hundreds are taken over."""
+
 
 class Registry:
     """Records of containers.
@@ -67,6 +71,7 @@ class Registry:
         self.holdings = Holdings(self, lease, self._claims, devices)
         self.handover = Handover(self, lease, self._claims, devices)
         self._loading = asyncio.Lock()
+        self._changers = asyncio.Semaphore(CHANGERS)
         self._next: asyncio.Future[None] | None = None
         self._meanwhile: dict[int, Known | None] | None = None
         self._meanwhile_ports: dict[Place, int] | None = None
@@ -378,7 +383,7 @@ class Registry:
     @asynccontextmanager
     async def changing(self) -> AsyncIterator[AsyncSession]:
         """A transaction that other servers of a shared store hear of."""
-        async with self._store.write() as session:
+        async with self._changers, self._store.write() as session:
             yield session
             if not self._store.is_sqlite:
                 await self._store.signals.raise_(session, SIGNAL)

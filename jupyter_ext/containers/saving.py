@@ -79,30 +79,34 @@ class ImageSaver:
             caller,
             SAVE,
             body.name,
-            partial(self._save, found, reference, origin),
+            partial(self.write, found, reference, origin),
             input={
                 "image": str(reference),
                 "owner": owner.id,
                 "public": body.public,
                 "device": found.device,
-                "going": found.id if found.engine.status == "running" else "",
             },
             present=views.image,
         )
 
-    async def _save(
+    async def write(
         self, found: Container, reference: ImageReference, origin: Origin, progress: Progress
     ) -> Image:
+        """Save a container as an image of a free name, within an operation."""
         await progress.update(message=f"Saving {found.name} as {reference.repository}")
         # What is saved on purpose goes with no container.
         labels = {REFITTED: ""} if found.engine.labels.get(REFITTED) else {}
         engine_id = await self._writer.write(found.id, reference, labels, progress)
         return await self._keeper.saved(engine_id, origin)
 
+    async def tidy(self, did: int, operation: Operation) -> None:
+        """Remove what a crash left of a `write` that an operation did on a device."""
+        await self._writer.tidy(did, operation)
+
     async def recover(self, operation: Operation, given: Mapping[str, Any]) -> str | Recovered:
         """See whether the engine finished what a crash interrupted."""
         if "device" in given:
-            await self._writer.tidy(given["device"], operation.id, given["going"])
+            await self._writer.tidy(given["device"], operation)
         await self._keeper.refresh()
         index = self._keeper.index
         reference = parse_reference(given["image"])

@@ -197,8 +197,8 @@ class ContainerService:
         self.watch = EngineWatch(self.mirror, bus, self.mounts)
         self.contents = ContainerContents(self.access, engines, defaults)
         self.belongings = ContainerBelongings(self.registry, self.keeper, self.images, engines)
-        writer = ImageWriter(engines, defaults)
-        saver = ImageSaver(self.access, operations, self.image_keeper, writer)
+        writer = ImageWriter(engines, defaults, store.secrets)
+        self.saver = saver = ImageSaver(self.access, operations, self.image_keeper, writer)
         refitter = Refitter(
             self.access,
             operations,
@@ -242,6 +242,7 @@ class ContainerService:
             self.devices,
             engines,
             self.registry,
+            operations,
             make_driver or (lambda address: type(driver)().at(address)),
             self._begin,
             self._leave,

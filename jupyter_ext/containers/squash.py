@@ -3,26 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import aclosing, suppress
+from contextlib import aclosing
 from typing import TYPE_CHECKING
 
-from ..errors import Conflict, NotFound
+from ..errors import NotFound
 from ..operations.running import Progress
+from ..operations.schemas import Operation
 from .defaults import ContainerDefaults
 from .references import ImageReference
 
 if TYPE_CHECKING:
+    from ..store.secrets import Secrets
     from .engines import Engines
 
 MEGABYTE = 1_000_000
+PAUSED = "paused"
+"""In an operation's details: which container it pauses, and the engine's time before that."""
 
 
 class ImageWriter:
     """Commits containers on their own devices, within operations."""
 
-    def __init__(self, engines: Engines, defaults: ContainerDefaults) -> None:
+    def __init__(self, engines: Engines, defaults: ContainerDefaults, secrets: Secrets) -> None:
         self._engines = engines
         self._defaults = defaults
+        self._secrets = secrets
 
     async def write(
         self,
@@ -38,10 +43,8 @@ class ImageWriter:
 
         Raises
         ------
-        NotFound
-            The container is gone.
-        Unavailable
-            The engine does not answer, or its disk is full.
+        NotFound, Unavailable
+            As `docker_flatten.flatten`.
         """
         driver, most = self._engines.driver(container), self._defaults.max_image_layers
         tag = reference.tag or "latest"
@@ -51,11 +54,15 @@ class ImageWriter:
         why = f"It would have {layers} layers, and {most} are the most here"
         progress.log(f"{why}: all files go into one.")
         await progress.update(0.0, f"{why}: putting all into one")
-        steps = driver.flatten(container, reference.repository, tag, labels, progress.operation.id)
+        mark = self._secrets.seals(progress.operation.id)[0]
+        steps = driver.flatten(container, reference.repository, tag, labels, mark)
         image, size = "", 0
         async with aclosing(steps):
             async for step in steps:
                 image, size = step.image, step.total
+                if step.pauses_after is not None:
+                    # Whoever recovers this must know which pause was ours.
+                    await progress.keep({PAUSED: {"container": container, "at": step.pauses_after}})
                 told = f"{step.moved // MEGABYTE} of about {step.total // MEGABYTE} MB"
                 await progress.update(step.fraction, f"Putting all files into one layer: {told}")
         now = (await driver.inspect_image(image)).size
@@ -67,23 +74,15 @@ class ImageWriter:
         )
         return image
 
-    async def tidy(self, did: int, operation: str, container: str = "") -> None:
-        """Remove what a crash left of a `write`.
-
-        Parameters
-        ----------
-        operation
-            The operation's id.
-        container
-            One that was running: where it is paused, it goes on.
-        """
+    async def tidy(self, did: int, operation: Operation) -> None:
+        """Remove what a crash left of a `write`, and let the container go on that it paused."""
         try:
             driver = self._engines.on(did).driver
         except NotFound:
             # The device was removed, with all that was on it.
             return
-        await driver.sweep(operation)
-        if container:
-            with suppress(NotFound, Conflict):
-                if (await driver.inspect(container)).status == "paused":
-                    await driver.unpause(container)
+        # The key may have been renewed since.
+        for mark in self._secrets.seals(operation.id):
+            await driver.sweep(mark)
+        if paused := operation.details.get(PAUSED):
+            await driver.release(paused["container"], paused["at"])

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 from weakref import WeakValueDictionary
 
 from ..devices.placement import Gpu, Wish
-from ..devices.queue import GpuQueue, Ticket
+from ..devices.queue import GpuQueue
+from ..devices.ticket import Ticket
 from ..errors import Conflict, Unavailable
 from .known import Known, port_taken
 from .registry import Registry

@@ -24,6 +24,8 @@ _log = logging.getLogger(__name__)
 
 #: Seconds between two measures for the first CPU of a container that was never measured.
 FIRST_GAP = 0.2
+#: Seconds between two measures below which the CPU between them means nothing.
+SHORTEST = 0.01
 #: Measures through the engine at once; each takes it one to two seconds.
 REMOTE_AT_ONCE = 16
 
@@ -199,8 +201,13 @@ class Sampler:
         return []
 
     def _sample(self, id_: str, at: datetime, now: float, found: Counters) -> Sample:
-        cpu = _usage(self._before.get(id_), now, found.cpu)
-        self._before[id_] = (now, found.cpu)
+        before, latest = self._before.get(id_), self._samples.get(id_)
+        if before is not None and latest is not None and 0 <= now - before[0] < SHORTEST:
+            # Without its CPU it would look like a start, and what went before be forgotten.
+            cpu = latest.cpu_usage
+        else:
+            cpu = _usage(before, now, found.cpu)
+            self._before[id_] = (now, found.cpu)
         return Sample(
             id=id_,
             at=at,
@@ -251,6 +258,6 @@ def target_of(container: EngineContainer) -> Target:
 
 def _usage(before: tuple[float, int] | None, now: float, cpu: int) -> float | None:
     """Return per cent of one core between two measures, None where there is no sound first one."""
-    if before is None or now - before[0] < 0.01 or cpu < before[1]:
+    if before is None or now - before[0] < SHORTEST or cpu < before[1]:
         return None
     return round((cpu - before[1]) / (now - before[0]) / 1e7, 3)

@@ -7,6 +7,7 @@ import logging
 import time
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -19,6 +20,7 @@ from ..devices.device_schemas import check_address
 from ..devices.ledger import DeviceLedger
 from ..devices.records import LOCAL_DEVICE, DeviceRecord
 from ..errors import PlatformError
+from ..watcher import Watcher
 from .defaults import ContainerDefaults
 from .engine_types import EngineEvent
 from .engines import Engines
@@ -60,14 +62,13 @@ class Swarm:
         self._hosts = hosts
         self._defaults = defaults
         self._wanted = asyncio.Event()
-        self._task: asyncio.Task[None] | None = None
         self._manages = False
         self._asked: set[tuple[str, frozenset[str]]] = set()
         self._counted: set[str] = set()
         self._refused: dict[int, str] = {}
         self._view: tuple[Mapping[int, Mapping[str, str]], Mapping[str, set[str]]] | None = None
         self._viewed = 0.0
-        self._problem = ""
+        self._watcher = Watcher(self.look, self._pause, _log, "The swarm could not be read")
 
     # -- life ------------------------------------------------------------------------------------
 
@@ -77,37 +78,23 @@ class Swarm:
         mirror.on_event.append(self._heard)
         mirror.on_engine.append(lambda problem: self._wanted.set())
         self._wanted.set()
-        self._task = asyncio.get_running_loop().create_task(self._run())
+        self._watcher.start()
 
     async def stop(self) -> None:
         """Follow no more."""
-        task, self._task = self._task, None
-        if task is not None:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
+        await self._watcher.stop()
 
     def _heard(self, event: EngineEvent) -> None:
         if event.kind == "node":
             self._wanted.set()
 
-    async def _run(self) -> None:
-        while True:
-            try:
-                async with asyncio.timeout(LOOK_SECONDS if self._manages else ALONE_SECONDS):
-                    await self._wanted.wait()
-                await asyncio.sleep(GATHER_SECONDS)
-            except TimeoutError:
-                pass
-            self._wanted.clear()
-            try:
-                await self.look()
-                self._problem = ""
-            except PlatformError as error:
-                if str(error) != self._problem:
-                    self._problem = str(error)
-                    _log.warning("The swarm could not be read: %s", error)
-            except Exception:
-                _log.exception("The swarm could not be read")
+    async def _pause(self) -> None:
+        """Wait until something happened, or for a while."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LOOK_SECONDS if self._manages else ALONE_SECONDS):
+                await self._wanted.wait()
+            await asyncio.sleep(GATHER_SECONDS)
+        self._wanted.clear()
 
     # -- a look ----------------------------------------------------------------------------------
 

@@ -30,9 +30,11 @@ from .device_schemas import (
     RemovedDevice,
     check_trust,
 )
-from .ledger import DeviceLedger, Found
+from .inventory import Found
+from .ledger import DeviceLedger
 from .nodes import DOWN, DRAINED, LEFT, check_same, count_left, forget
 from .records import LOCAL_DEVICE, DeviceRecord, GpuClaim, GpuRecord
+from .refusals import or_cancel
 
 SIGNAL = "devices"
 MEGABYTE = 1 << 20
@@ -58,6 +60,9 @@ class Reach(Door, Protocol):
 
     async def find_gpus(self, did: int) -> Sequence[Found]:
         """Look which GPUs a device has."""
+
+    async def making(self, did: int) -> Sequence[str]:
+        """Return the operations that make containers on a device, or wait to."""
 
     async def forget(self, did: int) -> None:
         """Give back all that containers of a device have claimed; `Conflict` while one is made."""
@@ -236,12 +241,14 @@ class DeviceManager:
             if not left:
                 await self._reach.sync()
                 return RemovedDevice(did=did, name=name)
+        making = await self._reach.making(did)
         raise Conflict(
             "device",
             name,
             f"{left} container{' is' if left == 1 else 's are'} left on {name}. Delete what is "
-            "there first (drain it, so that nothing new comes), or remove it with force: it is "
-            "forgotten here, and runs on.",
+            f"there first{or_cancel(making)} (drain it, so that nothing new comes), or remove it "
+            "with force: it is forgotten here, and runs on.",
+            details={"operations": making},
         )
 
     # -- inside ----------------------------------------------------------------------------------

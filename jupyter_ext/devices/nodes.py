@@ -13,7 +13,8 @@ from ..containers.swarm_types import SwarmNode
 from ..errors import Conflict
 from ..store.types import utcnow
 from .admission import Admitted
-from .ledger import DeviceLedger, Found, same_gpu
+from .inventory import Found, same_gpu
+from .ledger import DeviceLedger
 from .records import LOCAL_DEVICE, DeviceRecord, GpuRecord
 
 LEFT = "left"

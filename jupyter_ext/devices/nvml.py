@@ -16,7 +16,7 @@ from functools import partial
 from typing import Any, TypeVar
 
 from ..errors import Unavailable
-from .ledger import Found
+from .inventory import Found
 from .threads import in_a_thread
 
 T = TypeVar("T")

@@ -19,11 +19,13 @@ from sqlalchemy import select, update
 from ..errors import Conflict, PlatformError, Unavailable
 from ..store.database import Store
 from ..store.leases import ServerLease
-from .ledger import SIGNAL, DeviceLedger
+from .inventory import SIGNAL
+from .ledger import DeviceLedger
 from .placement import Gpu
 from .records import GpuRequest
 from .refusals import given_up, refusal
-from .rounds import BATCH, Entered, Rounds, Ticket
+from .rounds import BATCH, Entered, Rounds
+from .ticket import Ticket
 
 __all__ = ["GpuQueue", "Ticket"]
 

@@ -1,4 +1,4 @@
-"""Says why somebody gets no GPU."""
+"""Says why somebody gets no GPU, or a device stays."""
 
 from __future__ import annotations
 
@@ -57,3 +57,10 @@ def refusal(wish: Wish, gpus: Sequence[Gpu], *, possible: bool = True) -> Confli
 def unavailable(gid: int, why: str, field: str) -> Conflict:
     """Say that a GPU can't be had, at the field that asks for it."""
     return Conflict("gpu", gid, why, fields={field: "is not available now"})
+
+
+def or_cancel(operations: Sequence[str]) -> str:
+    """Name the operations that are in the way, as the end of a cure; empty where none is."""
+    if not operations:
+        return ""
+    return f", or cancel what is under way (`pig operation cancel {' '.join(operations)}`)"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections import deque
 from collections.abc import Collection, Mapping, Sequence
@@ -22,6 +21,7 @@ from .ledger import DeviceLedger
 from .placement import Asked, Gpu, Round, Wish
 from .records import DeviceRecord, GpuRequest
 from .refusals import given_up, refusal, unavailable
+from .ticket import Ticket
 
 TURN = 0x6A78_6770_7571
 """Of PostgreSQL's advisory locks, the one of who hands out."""
@@ -40,47 +40,6 @@ PAGE = 8
 
 UNKNOWN = 1 << 60
 """What a device that was never reached has left."""
-
-
-@dataclass(eq=False)
-class Ticket:
-    """A request of this server's, from when it is handed in to when it is granted or given up.
-
-    Attributes
-    ----------
-    number
-        Its place in the order of all that ever came; 0 before it is written down.
-    place
-        How many wait before it, itself included, as it was last counted; 0 before that.
-    first
-        When, on the monotonic clock, it had its first place, and which.
-    """
-
-    cid: int
-    wish: Wish
-    wait: bool
-    cpu: int
-    memory: int
-    number: int = 0
-    place: int = 0
-    first: tuple[float, int] | None = None
-    future: asyncio.Future[tuple[Gpu, ...]] = field(
-        default_factory=lambda: asyncio.get_running_loop().create_future()
-    )
-
-    def stands(self, place: int) -> None:
-        """Note its place now."""
-        self.place = place
-        if self.first is None:
-            self.first = time.monotonic(), place
-
-    @property
-    def estimate(self) -> int | None:
-        """Seconds that it may take, as fast as it went so far; None while nothing went."""
-        if self.first is None or self.place >= self.first[1]:
-            return None
-        passed = self.first[1] - self.place
-        return round((time.monotonic() - self.first[0]) / passed * self.place)
 
 
 @dataclass

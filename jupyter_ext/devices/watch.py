@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from ..errors import PlatformError
 from ..store.database import Store
 from ..store.types import utcnow
-from .ledger import SIGNAL, DeviceLedger, Found
+from ..watcher import Watcher
+from .inventory import SIGNAL, Found
+from .ledger import DeviceLedger
 from .nvml import Reading
 from .records import LOCAL_DEVICE
 from .schemas import GpuMeasure
@@ -67,21 +68,18 @@ class GpuWatch:
         self._history: dict[str, deque[Past]] = {}
         self._uuids: dict[int, str] = {}
         """Of this machine's GPUs, by number."""
-        self._task: asyncio.Task[None] | None = None
-        self._problem = ""
+        self._watcher = Watcher(
+            self.look, self._pause, _log, "The GPUs of this machine can't be read"
+        )
 
     def start(self) -> None:
         """Begin to look."""
-        if self._task is None:
-            self._store.signals.on_change(SIGNAL, self._tell)
-            self._task = asyncio.get_running_loop().create_task(self._run())
+        self._store.signals.on_change(SIGNAL, self._tell)
+        self._watcher.start(at_once=True)
 
     async def stop(self) -> None:
         """Look no more."""
-        task, self._task = self._task, None
-        if task is not None:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
+        await self._watcher.stop()
         self._driver.close()
 
     def past(self, uuid: str) -> list[Past]:
@@ -162,15 +160,5 @@ class GpuWatch:
             _log.info("GPUs of this machine: %s", ", ".join(gpu.model for gpu in found) or "none")
         self._found, self._looked = found, time.monotonic()
 
-    async def _run(self) -> None:
-        while True:
-            try:
-                await self.look()
-                self._problem = ""
-            except PlatformError as error:
-                if str(error) != self._problem:
-                    self._problem = str(error)
-                    _log.warning("%s", error)
-            except Exception:
-                _log.exception("The GPUs of this machine can't be read")
-            await asyncio.sleep(INTERVAL if self._found else INVENTORY_INTERVAL)
+    async def _pause(self) -> None:
+        await asyncio.sleep(INTERVAL if self._found else INVENTORY_INTERVAL)

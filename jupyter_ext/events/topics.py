@@ -11,5 +11,9 @@ TOPICS: Mapping[str, str] = {
     "engine": "system:read",
     "container-stats": "metrics:read",
     "users": "user:read",
+    "databases": "database:read",
+    "services": "service:read",
+    "backups": "backup:read",
+    "snapshots": "snapshot:read",
 }
 """The permission that opens each topic, by whichever way it is read."""

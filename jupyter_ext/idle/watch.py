@@ -15,6 +15,7 @@ from ..containers.service import ContainerService
 from ..errors import PlatformError
 from ..store.database import Store
 from ..store.types import utcnow
+from ..watcher import Watcher
 from .clocks import Clocks
 from .ending import Ending, Watched, started_at
 from .measures import Measures
@@ -64,40 +65,27 @@ class IdleWatch:
         self._mine: dict[int, Clock] = {}
         self._written: dict[int, Clock] = {}
         self._looking = asyncio.Lock()
-        self._task: asyncio.Task[None] | None = None
-        self._problem = ""
+        self._watcher = Watcher(
+            self.look,
+            lambda: asyncio.sleep(self._interval),
+            _log,
+            "Idle containers were not looked for",
+        )
 
     # -- life ------------------------------------------------------------------------------------
 
     def start(self) -> None:
         """Begin to look."""
-        if self._task is None:
-            self._task = asyncio.get_running_loop().create_task(self._run())
+        self._watcher.start()
 
     async def stop(self) -> None:
         """Look no more; how long containers have been idle is written down."""
-        task, self._task = self._task, None
-        if task is not None:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
+        await self._watcher.stop()
         try:
             await self._clocks.advance(self._mine)
         except PlatformError as error:
             _log.warning("How long containers were idle was not written down: %s", error)
         await self._measures.close()
-
-    async def _run(self) -> None:
-        while True:
-            await asyncio.sleep(self._interval)
-            try:
-                await self.look()
-                self._problem = ""
-            except PlatformError as error:
-                if str(error) != self._problem:
-                    self._problem = str(error)
-                    _log.warning("Idle containers were not looked for: %s", error)
-            except Exception:
-                _log.exception("Idle containers can't be looked for")
 
     # -- for whoever asks ------------------------------------------------------------------------
 

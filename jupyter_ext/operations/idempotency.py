@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, CursorResult, Delete, Update, delete, update
+from sqlalchemy import ColumnElement, CursorResult, Delete, Update, delete, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from ..errors import Conflict, InvalidRequest, PlatformError
@@ -16,11 +17,14 @@ from ..store.database import Store
 from ..store.leases import ServerLease, ServerRecord
 from ..store.types import utcnow
 from .records import IdempotencyRecord, OperationRecord
-from .schemas import Operation
+from .schemas import ACTIVE, Operation
 
 RETENTION = timedelta(hours=24)
 
 KEY_LENGTH = 255
+
+LOOK_SECONDS = 0.5
+"""Between two looks at an operation that somebody else does."""
 
 Slot = tuple[str, str]
 """Account and key."""
@@ -161,6 +165,15 @@ class IdempotencyKeys:
         slot = (account_id, key)
         if (held := self._held.get(slot)) is not None:
             await self._end(slot, held)
+
+    async def ended(self, operation: str) -> None:
+        """Wait for the end of an operation, whichever server does it."""
+        state = select(OperationRecord.state).where(OperationRecord.id == operation)
+        while True:
+            async with self._store.read() as session:
+                if await session.scalar(state) not in ACTIVE:
+                    return
+            await asyncio.sleep(LOOK_SECONDS)
 
     async def settle(self) -> None:
         """Tell the store what it could not be told, if it answers now."""

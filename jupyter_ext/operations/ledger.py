@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -168,6 +168,16 @@ class Ledger:
                 )
             )
             return rows.all()
+
+    async def active_about(self, name: str, values: Collection[object]) -> Sequence[str]:
+        """List the unfinished ones whose input has one of these values, oldest first."""
+        async with self.store.read() as session:
+            rows = await session.execute(
+                select(OperationRecord.id, OperationRecord.input)
+                .where(OperationRecord.state.in_(ACTIVE))
+                .order_by(OperationRecord.created_at)
+            )
+            return [id_ for id_, given in rows if given.get(name) in values]
 
     async def active_of(self, account_id: str) -> int:
         """Count an account's unfinished ones."""

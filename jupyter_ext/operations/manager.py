@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from contextlib import suppress
 from datetime import timedelta
 from typing import Any, TypeVar
+
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from ..accounts.schemas import Account
 from ..api.route import Page
@@ -24,6 +26,8 @@ from .worker import Publisher, Worker
 
 T = TypeVar("T")
 Json = Any
+Also = Callable[[AsyncSession], Awaitable[None]]
+"""Writes what belongs to the begin of an operation, within its transaction."""
 
 CANCEL_PATIENCE = 5.0
 """Seconds that a cancellation waits for the work to end before it answers."""
@@ -80,7 +84,9 @@ class Operations:
         work: Callable[[Progress], Awaitable[T]],
         *,
         input: dict[str, Any] | None = None,
+        message: str = "",
         present: Callable[[T], Json] = jsonable,
+        also: Also | None = None,
     ) -> Running[T]:
         """Write down that `work` begins, and begin it.
 
@@ -92,8 +98,12 @@ class Operations:
             What it is about, for people.
         input
             What whoever recovers it has to know. No secrets: it is kept as it is.
+        message
+            What it does first, for people.
         present
             Turns the result into what is kept and shown.
+        also
+            Written in the same transaction; what it raises begins nothing.
 
         Raises
         ------
@@ -101,7 +111,7 @@ class Operations:
             The store does not answer; nothing was begun.
         """
         begun = asyncio.ensure_future(
-            self._begin(owner, kind, subject, work, jsonable(input or {}), present)
+            self._begin(owner, kind, subject, work, jsonable(input or {}), message, present, also)
         )
         # Shielded: between the row and the task no cancelled caller may step in.
         return await asyncio.shield(begun)
@@ -148,6 +158,10 @@ class Operations:
             Something does.
         """
         await self.transfer(account, account)
+
+    async def active_about(self, name: str, values: Collection[object]) -> Sequence[str]:
+        """Return the ids of operations that go on, whose input has one of these values."""
+        return await self._ledger.active_about(name, values)
 
     # -- for the application -----------------------------------------------------------------
 
@@ -246,7 +260,9 @@ class Operations:
         subject: str,
         work: Callable[[Progress], Awaitable[T]],
         given: dict[str, Any],
+        message: str,
         present: Callable[[T], Json],
+        also: Also | None,
     ) -> Running[T]:
         now = utcnow()
         operation = Operation(
@@ -255,11 +271,18 @@ class Operations:
             subject=subject,
             owner=owner.id,
             state="running",
+            message=message,
             created_at=now,
             started_at=now,
         )
         live = Live(operation, self._lease.id)
-        await self._ledger.add(operation, live.server, given, self.keys.began)
+
+        async def at_begin(session: AsyncSession, operation_id: str) -> None:
+            await self.keys.began(session, operation_id)
+            if also is not None:
+                await also(session)
+
+        await self._ledger.add(operation, live.server, given, at_begin)
         self._worker.begin(live, work, present)
         return Running(live)
 

@@ -87,9 +87,12 @@ class Live:
 class Progress:
     """How work tells what it does; cheap enough for every line of an engine's stream."""
 
-    def __init__(self, live: Live, changed: Callable[[], None]) -> None:
+    def __init__(
+        self, live: Live, changed: Callable[[], None], write: Callable[[], Awaitable[None]]
+    ) -> None:
         self._live = live
         self._changed = changed
+        self._write = write
 
     @property
     def operation(self) -> Operation:
@@ -124,6 +127,28 @@ class Progress:
         if details is not None:
             operation.details = details
         self._changed()
+
+    def report(self, fraction: float) -> None:
+        """Say how far it is, from where nothing can be awaited."""
+        self._live.operation.progress = min(max(float(fraction), 0.0), 1.0)
+        self._changed()
+
+    def enter(self, phase: str) -> None:
+        """Say what begins, in a word that programs know."""
+        operation = self._live.operation
+        operation.details = {**operation.details, "phase": str(phase)}
+        self._changed()
+
+    async def keep(self, details: dict[str, Any]) -> None:
+        """Write details down at once, before that is done which whoever recovers it must know of.
+
+        Raises
+        ------
+        Unavailable
+            The store does not answer, or takes this server for dead.
+        """
+        await self.update(details=details)
+        await self._write()
 
     def log(self, line: str) -> None:
         """Add a line for whoever wants to know more."""

@@ -127,7 +127,8 @@ class Worker:
             live.ended.set()
 
         events.trigger()
-        live.task = asyncio.get_running_loop().create_task(self._run(run, Progress(live, changed)))
+        progress = Progress(live, changed, partial(self._write, live))
+        live.task = asyncio.get_running_loop().create_task(self._run(run, progress))
         live.task.add_done_callback(done)
 
     async def _run(self, run: Callable[[Progress], Awaitable[None]], progress: Progress) -> None:
@@ -208,6 +209,10 @@ class Worker:
                 _log.warning("The progress of %s is not written: %s", live.operation.id, error)
             except Exception:
                 _log.exception("The progress of %s is not written", live.operation.id)
+
+    async def _write(self, live: Live) -> None:
+        async with live.writing:
+            await self._ledger.write(live.current(), live.server)
 
     def _publish(self, live: Live) -> None:
         operation = live.current()

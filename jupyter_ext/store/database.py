@@ -186,7 +186,12 @@ class Store:
             options["connect_args"] = PATIENCE | dict(self.url.query)
             # Asked before it is lent: a server that restarted must not fail whoever comes first.
             writer = reader = create_async_engine(
-                self.url, pool_size=POOL, max_overflow=POOL, pool_pre_ping=True, **options
+                self.url,
+                pool_size=POOL,
+                max_overflow=POOL,
+                pool_timeout=60,
+                pool_pre_ping=True,
+                **options,
             )
             self._engines = [writer]
         self._read = async_sessionmaker(reader, class_=Session, expire_on_commit=False)

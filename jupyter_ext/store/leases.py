@@ -16,6 +16,7 @@ from sqlalchemy.engine import CursorResult
 from sqlalchemy.orm import Mapped, mapped_column
 
 from ..errors import PlatformError, Unavailable
+from ..system.schemas import Problem
 from .base import Base
 from .types import UtcDateTime, new_id
 
@@ -77,6 +78,14 @@ class ServerLease:
         self._lifetime = timedelta(seconds=lifetime)
         self._task: asyncio.Task[None] | None = None
         self._lost: list[Callable[[str], None]] = []
+        self._failure = ""
+
+    def probe(self) -> tuple[str, Problem | None]:
+        """Return whether the store took what was last written to it, from memory."""
+        if not self._failure:
+            return "running", None
+        what = f"The store can't be written: {self._failure}"
+        return "failed", Problem(service="store", what=what, critical=True)
 
     @property
     def interval(self) -> float:
@@ -131,7 +140,7 @@ class ServerLease:
 
         async def dead(rows: Select[ServerRecord]) -> list[str]:
             found = await session.scalars(rows.execution_options(populate_existing=True))
-            return [each.id for each in found if each.expires_at <= now or _is_gone(each)]
+            return [each.id for each in found if each.expires_at <= now or is_gone(each)]
 
         others = select(ServerRecord).where(ServerRecord.id != self.id)
         found = await dead(others)
@@ -175,10 +184,10 @@ class ServerLease:
             session.add(
                 ServerRecord(
                     id=self.id,
-                    boot_id=_boot_id(),
+                    boot_id=boot_id(),
                     host=socket.gethostname()[:255],
                     pid=os.getpid(),
-                    pid_started=_started(os.getpid()) or 0,
+                    pid_started=process_start(os.getpid()) or 0,
                     renewed_at=now,
                     expires_at=now + self._lifetime,
                 )
@@ -189,18 +198,20 @@ class ServerLease:
             await asyncio.sleep(self._interval)
             try:
                 await self.renew()
+                self._failure = ""
             except PlatformError as error:
+                self._failure = error.message
                 _log.warning("The lease could not be renewed: %s", error)
 
 
-def _is_gone(record: ServerRecord) -> bool:
+def is_gone(record: ServerRecord) -> bool:
     """Whether a server of this very machine is known to have ended, its lease running or not."""
-    if not record.pid_started or record.boot_id != _boot_id():
+    if not record.pid_started or record.boot_id != boot_id():
         return False
-    return _started(record.pid) != record.pid_started
+    return process_start(record.pid) != record.pid_started
 
 
-def _boot_id() -> str:
+def boot_id() -> str:
     """Name this start of this machine, and the name space in which process numbers count."""
     try:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
@@ -209,7 +220,7 @@ def _boot_id() -> str:
         return f"unknown/{new_id('boot')}"
 
 
-def _started(pid: int) -> int | None:
+def process_start(pid: int) -> int | None:
     """When a process began, in the kernel's ticks; None where there is none any more."""
     try:
         stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")

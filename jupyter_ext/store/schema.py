@@ -48,7 +48,7 @@ async def ensure_schema(store: Store) -> None:
     """
     async with store.read() as session:
         connection = await session.connection()
-        current = await connection.run_sync(_current)
+        current = await connection.run_sync(current_revision)
     if _is_head(current):
         return
     # Not the loop's default executor, and not the loop: a migration may take long.
@@ -62,8 +62,8 @@ async def ensure_schema(store: Store) -> None:
 
 def migrate(store: Store) -> None:
     """Run what is missing, alone."""
-    with _alone(store) as connection:
-        current = _current(connection)
+    with alone(store) as connection:
+        current = current_revision(connection)
         if _is_head(current):
             return
         from alembic import command
@@ -77,7 +77,7 @@ def migrate(store: Store) -> None:
 
 
 @contextmanager
-def _alone(store: Store) -> Iterator[Connection]:
+def alone(store: Store) -> Iterator[Connection]:
     """Open a connection in a transaction that no other server migrates beside."""
     if store.is_sqlite:
         engine = create_engine(
@@ -105,7 +105,8 @@ def _prepare(connection: sqlite3.Connection, _record: object) -> None:
     use_wal(connection, PATIENCE)
 
 
-def _current(connection: Connection) -> str | None:
+def current_revision(connection: Connection) -> str | None:
+    """Return the schema's revision; None where there is no schema."""
     if not inspect(connection).has_table("alembic_version"):
         return None
     rows = connection.execute(text("SELECT version_num FROM alembic_version")).scalars().all()

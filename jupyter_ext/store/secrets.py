@@ -5,7 +5,9 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
+import hmac
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -55,6 +57,24 @@ class Secrets:
         """Of the key that encrypts; it tells nothing of the key."""
         return next(iter(self._keys))
 
+    @property
+    def keys(self) -> dict[str, bytes]:
+        """The keys by their fingerprints, newest first."""
+        return dict(self._keys)
+
+    @property
+    def source(self) -> str:
+        """Where the key was found, for messages."""
+        return self._source
+
+    @property
+    def place(self) -> Path | None:
+        """The file of the key, there or not; None where the key itself is given."""
+        if self._given or (self._file is None and os.environ.get(KEY_VARIABLE)):
+            return None
+        named = self._file is not None or KEY_FILE_VARIABLE in os.environ
+        return self._path() if named or self._beside is not None else None
+
     def load(self) -> None:
         """Find the key.
 
@@ -71,9 +91,9 @@ class Secrets:
         if not text:
             if self._beside is None:
                 raise Unavailable("A store at a URL needs its secret key to be given.", MAKE_ONE)
-            text = base64.urlsafe_b64encode(os.urandom(32)).decode()
+            text = new_key().decode()
             self._made = True
-        self._keys = {fingerprint(key): key for key in _keys(text)}
+        self._keys = read_keys(text)
 
     async def check(self, session: AsyncSession) -> None:
         """Compare the key with the one that the store was made with, or note it in a new store.
@@ -136,6 +156,21 @@ class Secrets:
             return text
         return self.encrypt(self.decrypt(text))
 
+    def seals(self, text: str) -> list[str]:
+        """Return an ASCII text with a proof that a holder of the key wrote it: one for each key.
+
+        The newest key's comes first. Unlike what `encrypt` makes it is always the same, so that it
+        can be looked for.
+        """
+        return [f"{text}.{_proof(key, text)}" for key in self._keys.values()]
+
+    def sealed(self, text: str) -> bool:
+        """Whether `seals` returned this with any of the keys."""
+        if not text.isascii():
+            return False
+        known = self.seals(text.rpartition(".")[0])
+        return any(hmac.compare_digest(text, each) for each in known)
+
     # -- inside ----------------------------------------------------------------------
 
     def _path(self) -> Path:
@@ -174,6 +209,62 @@ class Secrets:
 def fingerprint(key: bytes) -> str:
     """Name a key without telling it."""
     return hashlib.sha256(b"jupyter_ext store key\n" + key).hexdigest()[:32]
+
+
+def new_key() -> bytes:
+    """Make a key."""
+    return base64.urlsafe_b64encode(os.urandom(32))
+
+
+def write_keys(path: Path, keys: Iterable[bytes]) -> None:
+    """Replace a key file, on the disk when this returns; only its owner reads it.
+
+    Raises
+    ------
+    Unavailable
+        It can't be written.
+    """
+    # A link leads to where the file is kept, and stays one.
+    path = path.resolve()
+    new = path.with_name(f"{path.name}.{os.getpid()}.new")
+    try:
+        descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(b"\n".join(keys) + b"\n")
+            file.flush()
+            os.fsync(file.fileno())
+        new.replace(path)
+        sync_folder(path.parent)
+    except OSError as error:
+        raise Unavailable(
+            f"The key file {path} can't be written: {error.strerror}.",
+            "Run this as the user whom the file and its folder belong to.",
+        ) from error
+
+
+def sync_folder(folder: Path) -> None:
+    """Have the names in a folder on the disk."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def read_keys(text: str) -> dict[str, bytes]:
+    """Read keys as a key file has them, by their fingerprints.
+
+    Raises
+    ------
+    Unavailable
+        Something there is no key.
+    """
+    return {fingerprint(key): key for key in _keys(text)}
+
+
+def _proof(key: bytes, text: str) -> str:
+    # A message of a kind of its own, since Fernet signs with the same key.
+    return hmac.new(key, b"jupyter_ext seal\n" + text.encode(), hashlib.sha256).hexdigest()[:32]
 
 
 def _keys(text: str) -> list[bytes]:

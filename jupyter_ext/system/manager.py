@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -18,6 +17,7 @@ from ..accounts.schemas import Account
 from ..devices.schemas import GpuMeasure
 from ..errors import Unavailable
 from . import host
+from .metrics import Metric
 from .schemas import Problem, Resources, Status, System
 
 Probe = Callable[[], tuple[str, Problem | None]]
@@ -71,12 +71,19 @@ class SystemManager:
             if problem is not None:
                 problems.append(problem)
         return Status(
-            status="degraded" if problems else "healthy",
+            status=_health(problems),
             version=__version__,
             uptime=int(time.monotonic() - self._started),
             services=services,
             problems=problems,
         )
+
+    async def metrics(self) -> list[Metric]:
+        """Return how all is, as a number for each answer that there could be."""
+        services = [probe() for probe in self._probes.values()]
+        health = _health([problem for _, problem in services if problem is not None])
+        states = [((each,), float(each == health)) for each in HEALTHS]
+        return [Metric("status", "How the server is: 1 at what is so", ("status",), states)]
 
     async def system(self, caller: Account) -> System:
         """Return what the machine has."""
@@ -104,8 +111,10 @@ class SystemManager:
         return self._cpu
 
 
-def program_probe(*programs: str) -> Probe:
-    """Return the probe of a service that nothing supervises yet: only whether it is installed."""
-    found = any(shutil.which(program) for program in programs)
-    state = "stopped" if found else "not_installed"
-    return lambda: (state, None)
+HEALTHS = ("healthy", "degraded", "unhealthy")
+
+
+def _health(problems: list[Problem]) -> str:
+    if any(problem.critical for problem in problems):
+        return "unhealthy"
+    return "degraded" if problems else "healthy"

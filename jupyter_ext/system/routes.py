@@ -5,6 +5,7 @@ from __future__ import annotations
 from ..api.dialects import CONTAINERS, PIGLET
 from ..api.route import Route
 from .manager import SystemManager
+from .metrics import MetricsManager
 from .schemas import Resources, Status, System
 
 ROUTES = [
@@ -31,5 +32,13 @@ ROUTES = [
         CONTAINERS,
         result=Resources,
         summary="How busy the machine is",
+    ),
+    Route(
+        "GET",
+        "/api/v1/metrics/prometheus",
+        MetricsManager.prometheus,
+        PIGLET,
+        "metrics:read",
+        summary="Numbers of everything, in Prometheus's text format",
     ),
 ]

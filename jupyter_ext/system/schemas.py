@@ -14,6 +14,7 @@ class Problem(Model):
     service: str
     what: str
     cure: str = ""
+    critical: bool = Field(False, description="Whether nothing works without it")
 
 
 class Status(Model):

@@ -46,6 +46,13 @@ def to_container(header: str) -> str:
     return "; ".join(kept)
 
 
+def with_cookie(header: str, cookie: str) -> str:
+    """Return a ``Cookie`` header with one more, in place of those of its name."""
+    name = cookie.partition("=")[0]
+    kept = [f"{each}={value}" for each, value in _pairs(header) if each != name]
+    return "; ".join([cookie, *kept])
+
+
 def from_container(header: str) -> str | None:
     """Return a ``Set-Cookie`` of the container as the browser gets it; None where it gets none.
 

@@ -161,6 +161,7 @@ def visit_of(guard: Guard, request: HTTPServerRequest, door: Door) -> Visit:
         door.inside,
         request.remote_ip or "",
         door.password if guard.place(request).service == "jupyter" else None,
+        door.cookie,
     )
 
 

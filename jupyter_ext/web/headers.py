@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from urllib.parse import unquote_plus, urlsplit
 
 from ..api.hops import HOP_BY_HOP
-from .cookies import from_container, to_container
+from .cookies import from_container, to_container, with_cookie
 
 Headers = Iterable[tuple[str, str]]
 
@@ -57,12 +57,15 @@ class Visit:
         The visitor's.
     password
         That the container was made with, where its server takes it as a token.
+    cookie
+        ``name=value`` by which its server knows this one.
     """
 
     origin: str
     inside: int
     address: str
     password: str | None = None
+    cookie: str | None = None
 
     @property
     def upstream_origin(self) -> str:
@@ -89,6 +92,8 @@ def to_upstream(headers: Headers, visit: Visit) -> list[tuple[str, str]]:
     if referer == visit.origin or referer.startswith(f"{visit.origin}/"):
         kept.append(("Referer", visit.upstream_origin + referer.removeprefix(visit.origin)))
     cookie = to_container("; ".join(value for name, value in sent if name.lower() == "cookie"))
+    if visit.cookie:
+        cookie = with_cookie(cookie, visit.cookie)
     if cookie:
         kept.append(("Cookie", cookie))
     token = first.get("x-xsrftoken")

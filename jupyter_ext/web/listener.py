@@ -25,7 +25,7 @@ from ..errors import PlatformError, Unauthenticated, Unavailable
 from ..system.schemas import Problem
 from .cookies import session_name
 from .guard import Guard
-from .manager import OPEN_PATH, PERMISSION, SPENT, PageManager
+from .manager import OPEN_PATH, PERMISSION, ROOM_PERMISSION, SPENT, PageManager
 from .proxy import Page, PageProxy
 from .socket import LARGEST_FRAME, PageSocket
 
@@ -69,13 +69,13 @@ class Open(Page):
             return
         self._audit.note(
             AuditEntry(
-                PERMISSION,
+                PERMISSION if place.cid is not None else ROOM_PERMISSION,
                 200,
                 entered.account,
                 address=self.request.remote_ip or "",
                 method="OPEN",
                 path=OPEN_PATH,
-                target=f"{entered.door.name} {place.cid} {place.service}",
+                target=f"{entered.door.name} {place.cid or ''} {place.service}",
             )
         )
         guarded: dict[str, Any] = {

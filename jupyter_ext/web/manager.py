@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import secrets
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
@@ -27,12 +27,15 @@ from ..containers.doors import Door, Doors
 from ..errors import NotFound, Unauthenticated, Unavailable
 from ..store.database import Store
 from ..store.types import utcnow
-from .names import Names, Place, Service, is_loopback
+from .names import Names, Place, Room, Service, is_loopback, place_of
 from .records import PageVisitRecord
-from .schemas import OpenedPage, OpenPage
+from .schemas import OpenedPage, OpenPage, OpenService
 
 PERMISSION = "container:exec"
 """A page runs commands in the container, as its terminal does."""
+
+ROOM_PERMISSION = "service:open"
+"""The editor runs commands as this server."""
 
 OPEN_PATH = "/.jupyter_ext/open"
 """Where a ticket is exchanged; everything else at the origin is the container's."""
@@ -44,9 +47,12 @@ TICKET_SECONDS = 60.0
 PER_ACCOUNT = 200
 """Tickets and sessions that an account may have; the oldest end."""
 
-HOW = "Open it from Jupyter's side panel, or with `pig container open NAME`."
+HOW = "Open it from Jupyter's side panel, a container's also with `pig container open NAME`."
 SPENT = f"This link was used before, or is older than a minute. {HOW}"
 CLOSED = f"This page is not open in this browser, or was closed. {HOW}"
+
+RoomDoor = Callable[[], Door]
+"""The way to a service that runs; raises `Conflict` where it does not."""
 
 _NEVER = datetime.max.replace(tzinfo=UTC)
 
@@ -102,11 +108,21 @@ class PageManager:
     ----------
     lifetime
         Seconds that a session lives.
+    rooms
+        The ways to this server's own services.
     """
 
-    def __init__(self, store: Store, doors: Doors, names: Names, lifetime: float) -> None:
+    def __init__(
+        self,
+        store: Store,
+        doors: Doors,
+        names: Names,
+        lifetime: float,
+        rooms: Mapping[Room, RoomDoor] | None = None,
+    ) -> None:
         self._store = store
         self._doors = doors
+        self._rooms = dict(rooms or {})
         self._names = names
         self._lifetime = lifetime
         self._directory = Directory(store)
@@ -138,27 +154,53 @@ class PageManager:
             Pages are not served, or the caller's browser would not find them.
         """
         door = await self._doors.of(caller, ref, PORTS[body.service])
+        return await self._ticket(
+            caller, Place(door.cid, body.service), door, body.host, credential
+        )
+
+    async def open_service(
+        self, caller: Account, service: str, body: OpenService, credential: Credential
+    ) -> OpenedPage:
+        """A link to the page of one of this server's services; otherwise as `open`.
+
+        Raises
+        ------
+        NotFound
+            No service of this name has a page.
+        Conflict
+            It does not run.
+        Unavailable
+            Pages are not served, or the caller's browser would not find them.
+        """
+        place = place_of(None, service)
+        if service not in self._rooms:
+            raise NotFound("service", service, f"{service!r} is no service that has a page.")
+        door = self._room(place)
+        return await self._ticket(caller, place, door, body.host, credential)
+
+    async def _ticket(
+        self, caller: Account, place: Place, door: Door, host: str | None, credential: Credential
+    ) -> OpenedPage:
         if self.listening is None:
             raise Unavailable(
-                "This server serves no pages of containers.",
+                "This server serves no pages of containers and services.",
                 "An administrator turns it on by JupyterExt.web_port.",
             )
         port = self.listening.port
-        if self._names.local and body.host and not is_loopback(body.host):
+        if self._names.local and host and not is_loopback(host):
             raise Unavailable(
-                f"Pages of containers are at names below .localhost here, and from {body.host} "
-                "these lead to your own machine.",
+                f"Pages of containers and services are at names below .localhost here, and from "
+                f"{host} these lead to your own machine.",
                 f"Forward the port (`ssh -L {port}:127.0.0.1:{port} …`) and open Jupyter as "
                 "localhost, or ask the administrator to set JupyterExt.web_url.",
             )
         ticket, now = secrets.token_urlsafe(32), utcnow()
-        place = Place(door.cid, body.service)
         record = PageVisitRecord(
             hash=_digest(ticket),
             opened=False,
             user_id=caller.id,
-            cid=door.cid,
-            service=body.service,
+            cid=place.cid,
+            service=place.service,
             engine_id=door.engine_id,
             started_at=door.started_at,
             credential=_ending(credential),
@@ -198,6 +240,7 @@ class PageManager:
         good = (
             PageVisitRecord.hash == old,
             PageVisitRecord.opened.is_(False),
+            # Of none is "IS NULL" here.
             PageVisitRecord.cid == place.cid,
             PageVisitRecord.service == place.service,
             PageVisitRecord.expires_at > now,
@@ -245,7 +288,13 @@ class PageManager:
     # -- inside ----------------------------------------------------------------------------------
 
     async def _door(self, visit: Visit) -> Door:
-        door = await self._doors.again(visit.place.cid, PORTS[visit.place.service])
+        place = visit.place
+        if place.cid is None or place.service == "vscode":
+            door = self._room(place)
+            if visit.run[0] != door.engine_id:
+                raise Unauthenticated(f"{door.name} was stopped since this page was opened. {HOW}")
+            return door
+        door = await self._doors.again(place.cid, PORTS[place.service])
         if visit.run != (door.engine_id, door.started_at) or door.owner != visit.account.id:
             raise Unauthenticated(
                 f"{door.name} was stopped since this page was opened. {HOW}"
@@ -253,6 +302,11 @@ class PageManager:
                 else CLOSED
             )
         return door
+
+    def _room(self, place: Place) -> Door:
+        if place.service != "vscode" or (room := self._rooms.get(place.service)) is None:
+            raise NotFound("service", place.service)
+        return room()
 
     async def _visit(self, secret: str) -> Visit | None:
         """The session of a secret; None where it has ended."""
@@ -279,12 +333,13 @@ class PageManager:
         record, user = row
         account = await self._directory.account(session, user)
         until = min(record.expires_at, await _end(session, record.credential) or utcnow())
-        if not account.enabled or not may(account, PERMISSION) or until <= utcnow():
+        place = place_of(record.cid, record.service)
+        needed = ROOM_PERMISSION if place.cid is None else PERMISSION
+        if not account.enabled or not may(account, needed) or until <= utcnow():
             return None
-        service: Service = "jupyter" if record.service == "jupyter" else "tensorboard"
         return Visit(
             account,
-            Place(record.cid, service),
+            place,
             (record.engine_id, record.started_at),
             until.timestamp(),
         )

@@ -1,4 +1,4 @@
-"""The origin of each page: a host name for each service of each container.
+"""The origin of each page: a host name for each service of each container, and for the editor.
 
 A name and not a port, since cookies don't know ports: on a shared name every page could read
 Jupyter's ``_xsrf``, set cookies over those of others, and make browsers send them along. Names
@@ -16,10 +16,17 @@ from typing import Literal, get_args
 from urllib.parse import urlsplit
 
 Service = Literal["jupyter", "tensorboard"]
+"""Of a container."""
+
+Room = Literal["vscode"]
+"""A service of this server that has a page."""
 
 LOCAL = "{name}.localhost"
 _TEMPLATE = re.compile(r"https?://[a-z0-9.-]*\{name\}[a-z0-9.-]*(:[0-9]+)?/?")
-_NAME = re.compile(rf"({'|'.join(get_args(Service))})-([1-9][0-9]{{0,14}})-([0-9a-f]{{8}})")
+_NAME = re.compile(
+    rf"(?:(?P<service>{'|'.join(get_args(Service))})-(?P<cid>[1-9][0-9]{{0,14}})"
+    rf"|(?P<room>{'|'.join(get_args(Room))}))-(?P<mark>[0-9a-f]{{8}})"
+)
 
 
 def template_problem(template: str) -> str | None:
@@ -36,10 +43,16 @@ def template_problem(template: str) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """What is served at one origin."""
+    """What is served at one origin.
 
-    cid: int
-    service: Service
+    Parameters
+    ----------
+    cid
+        None for a service of this server.
+    """
+
+    cid: int | None
+    service: Service | Room
 
 
 class Names:
@@ -56,7 +69,7 @@ class Names:
         host = urlsplit(self.template).hostname or LOCAL
         before, _, after = host.partition("{name}")
         self._pattern = re.compile(
-            rf"{re.escape(before)}(?P<name>{_NAME.pattern}){re.escape(after)}"
+            rf"{re.escape(before)}(?P<name>[a-z0-9-]{{1,63}}){re.escape(after)}"
         )
 
     @property
@@ -75,7 +88,8 @@ class Names:
         port, tls
             Of the listener, where no template says them.
         """
-        name = f"{place.service}-{place.cid}-{_mark(store_id)}"
+        which = "" if place.cid is None else f"{place.cid}-"
+        name = f"{place.service}-{which}{_mark(store_id)}"
         if self.template:
             return self.template.replace("{name}", name)
         return f"{'https' if tls else 'http'}://{LOCAL.replace('{name}', name)}:{port}"
@@ -84,10 +98,16 @@ class Names:
         """Return what a host name stands for; None where it is none of ours."""
         found = self._pattern.fullmatch(host_name.lower().rstrip("."))
         named = _NAME.fullmatch(found["name"]) if found else None
-        if named is None or named[3] != _mark(store_id):
+        if named is None or named["mark"] != _mark(store_id):
             return None
-        service: Service = "jupyter" if named[1] == "jupyter" else "tensorboard"
-        return Place(int(named[2]), service)
+        return place_of(int(named["cid"]) if named["cid"] else None, named["service"])
+
+
+def place_of(cid: int | None, service: str | None) -> Place:
+    """Return a place by what is written of it."""
+    if cid is None:
+        return Place(None, "vscode")
+    return Place(cid, "jupyter" if service == "jupyter" else "tensorboard")
 
 
 def _mark(store_id: str) -> str:

@@ -279,6 +279,6 @@ class PageProxy(Page):
             502,
             f"Nothing answers at port {inside} of {name} ({type(error).__name__}). If the "
             "container has just started, this page looks again by itself; otherwise "
-            f"`pig container logs {name}` may say why.",
+            f"`{self._door.logs}` may say why.",
             RETRY_SECONDS,
         )

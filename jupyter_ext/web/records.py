@@ -14,7 +14,7 @@ from ..store.types import UtcDateTime
 class PageVisitRecord(Base):
     """A ticket, and once it was used the session that it was exchanged for.
 
-    It goes with its user and its container.
+    It goes with its user and its container; that of a service of the server has none.
     """
 
     __tablename__ = "page_visits"
@@ -24,7 +24,9 @@ class PageVisitRecord(Base):
     opened: Mapped[bool]
     """Whether the ticket was used."""
     user_id: Mapped[str] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), index=True)
-    cid: Mapped[int] = mapped_column(ForeignKey("containers.cid", ondelete="CASCADE"), index=True)
+    cid: Mapped[int | None] = mapped_column(
+        ForeignKey("containers.cid", ondelete="CASCADE"), index=True
+    )
     service: Mapped[str] = mapped_column(String(16))
     engine_id: Mapped[str] = mapped_column(String(64))
     started_at: Mapped[datetime | None] = mapped_column(UtcDateTime)

@@ -22,6 +22,12 @@ class OpenPage(Model):
     )
 
 
+class OpenService(Model):
+    """A page of a service that is to be opened."""
+
+    host: str | None = Field(None, max_length=255, description="As for a container's page")
+
+
 class OpenedPage(Model):
     """A link to a page, which works once."""
 

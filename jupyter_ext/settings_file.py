@@ -1,0 +1,274 @@
+"""The product's own configuration: YAML in sections, which fill the same traits as Jupyter's.
+
+Each value is overridden by ``PIG_<SECTION>_<KEY>`` of the environment, and on a server all of it by
+Jupyter's own configuration.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from traitlets import TraitType
+    from traitlets.config import Config
+
+NAME = "piglet.yml"
+SYSTEM_WIDE = Path("/etc/piglet") / NAME
+
+SECTIONS = {
+    "system": "app:JupyterExt",
+    "database": "postgres.settings:PostgresSettings",
+    "services": "services.settings:ServiceSettings",
+    "snapshots": "snapshots.settings:SnapshotSettings",
+    "storage": "postgres.backup_settings:BackupSettings",
+}
+"""Whose traits the keys of a section are."""
+
+PLAIN = {
+    "system": {
+        "url": "Address of a server elsewhere, for the command line.",
+        "api_key_file": "File with a key for it.",
+    },
+    "logging": {"level": "debug, info, warning or error."},
+}
+"""Keys that are no traits, by section."""
+
+SECRET = ("password", "passphrase", "secret", "secret_key", "store_key")
+"""What the names of keys end in whose values are not shown."""
+
+
+class BadSettings(ValueError):
+    """A file or a value that can't be meant so; the text says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """A value, and where it comes from."""
+
+    section: str
+    key: str
+    value: Any
+    source: str
+
+    @property
+    def name(self) -> str:
+        """What people write."""
+        return f"{self.section}.{self.key}"
+
+    @property
+    def secret(self) -> bool:
+        """Whether its value is not for a screen."""
+        return self.key.endswith(SECRET)
+
+
+class SettingsFile:
+    """What the file and the environment say.
+
+    Parameters
+    ----------
+    path
+        None where there is no file.
+    sections
+        The file's.
+    """
+
+    def __init__(
+        self, path: Path | None, sections: Mapping[str, Any], environ: Mapping[str, str]
+    ) -> None:
+        self.path = path
+        self._sections = sections
+        self._environ = environ
+
+    @classmethod
+    def read(cls, named: str | None, environ: Mapping[str, str]) -> SettingsFile:
+        """Read the file that was named, or the first one that is there of those without a name.
+
+        Raises
+        ------
+        BadSettings
+            It can't be read, or is no YAML in sections.
+        """
+        name = named or environ.get("PIG_CONFIG")
+        if name:
+            path = Path(name).expanduser()
+            return cls(path, _load(path), environ)
+        for path in (*_in_homes(environ), SYSTEM_WIDE):
+            if path.is_file():
+                return cls(path, _load(path), environ)
+        return cls(None, {}, environ)
+
+    def get(self, section: str, key: str) -> str | None:
+        """Return a setting as text."""
+        overriding = self._environ.get(_variable(section, key))
+        if overriding:
+            return overriding
+        value = self._section(section).get(key)
+        return None if value is None else str(value)
+
+    def all(self) -> Iterator[Setting]:
+        """Return all that is set, each once."""
+        for section in {**SECTIONS, **PLAIN}:
+            there = self._section(section)
+            known = sorted({*there, *traits_of(section), *PLAIN.get(section, ())})
+            for key in known:
+                variable = _variable(section, key)
+                if self._environ.get(variable):
+                    yield Setting(section, key, self._environ[variable], f"${variable}")
+                elif key in there:
+                    yield Setting(section, key, there[key], str(self.path))
+
+    def unknown(self) -> list[str]:
+        """Return what the file has that means nothing."""
+        found = [name for name in self._sections if name not in {**SECTIONS, **PLAIN}]
+        for section in {**SECTIONS, **PLAIN}:
+            known = {*traits_of(section), *PLAIN.get(section, ())}
+            found += [f"{section}.{key}" for key in self._section(section) if key not in known]
+        return sorted(map(str, found))
+
+    def traits(self) -> Config:
+        """Return it as Jupyter's configuration."""
+        from traitlets.config import Config
+        from traitlets.config.loader import DeferredConfigString
+
+        found = Config()
+        for each in self.all():
+            if each.key not in traits_of(each.section):
+                continue
+            value = each.value
+            if each.source.startswith("$"):
+                value = DeferredConfigString(value)
+            found[_class_name(each.section)][each.key] = value
+        return found
+
+    def _section(self, name: str) -> Mapping[str, Any]:
+        found = self._sections.get(name)
+        return found if isinstance(found, Mapping) else {}
+
+
+def default_path(environ: Mapping[str, str]) -> Path:
+    """Return where a file is made that is not there yet."""
+    return _in_homes(environ)[0]
+
+
+def traits_of(section: str) -> Mapping[str, TraitType[Any, Any]]:
+    """Return the traits that a section may set, by key."""
+    if section not in SECTIONS:
+        return {}
+    module, _, name = SECTIONS[section].partition(":")
+    holder = getattr(import_module(f".{module}", __package__), name)
+    own = holder.class_own_traits(config=True)
+    return {str(key): trait for key, trait in own.items()}
+
+
+def split(name: str) -> tuple[str, str]:
+    """Take ``section.key`` apart.
+
+    Raises
+    ------
+    BadSettings
+        There is nothing of this name; the text says what there is.
+    """
+    section, _, key = name.partition(".")
+    if section not in {**SECTIONS, **PLAIN}:
+        sections = ", ".join({**SECTIONS, **PLAIN})
+        raise BadSettings(f"There is no section {section!r}: write one of {sections}, and .KEY.")
+    known = sorted({*traits_of(section), *PLAIN.get(section, ())})
+    if key not in known:
+        from difflib import get_close_matches
+
+        near = get_close_matches(key, known) or known
+        raise BadSettings(f"{section} has no setting {key!r}. Is it {' or '.join(near)}?")
+    return section, key
+
+
+def parse(section: str, key: str, text: str) -> Any:
+    """Return what a text means for a setting.
+
+    Raises
+    ------
+    BadSettings
+        It can't be meant so.
+    """
+    from traitlets import TraitError
+
+    trait = traits_of(section).get(key)
+    if trait is None:
+        return text
+    try:
+        # An object is asked of them for its name in messages alone.
+        return trait.validate(None, trait.from_string(text))  # type: ignore[attr-defined]
+    except (TraitError, ValueError, AttributeError, TypeError) as error:
+        expected = trait.info()
+        raise BadSettings(f"{section}.{key} can't be {text!r}: it takes {expected}.") from error
+
+
+def write(path: Path, section: str, key: str, value: Any) -> None:
+    """Put a setting into a file; what else is there stays, comments too.
+
+    Raises
+    ------
+    BadSettings
+        The file can't be read or written.
+    """
+    from ruamel.yaml import YAML
+    from ruamel.yaml.error import YAMLError
+
+    yaml = YAML()
+    yaml.preserve_quotes = True
+    try:
+        there = yaml.load(path.read_text()) if path.exists() else None
+        sections = there if there is not None else {}
+        if not isinstance(sections, dict):
+            raise BadSettings(f"{path} holds no sections.")
+        if not isinstance(sections.get(section), dict):
+            sections[section] = {}
+        sections[section][key] = value
+        path.parent.mkdir(parents=True, exist_ok=True)
+        new = path.with_name(f".{path.name}.new")
+        # It may hold secrets.
+        new.touch(mode=0o600)
+        with new.open("w") as file:
+            yaml.dump(sections, file)
+        if path.exists():
+            new.chmod(path.stat().st_mode & 0o777)
+        new.replace(path)
+    except OSError as error:
+        raise BadSettings(f"{path} can't be written: {error.strerror}.") from error
+    except YAMLError as error:
+        raise BadSettings(f"{path} is no YAML: {error}") from error
+
+
+def _in_homes(environ: Mapping[str, str]) -> list[Path]:
+    from jupyter_core.paths import jupyter_data_dir
+
+    homes = [environ.get("PIG_HOME"), environ.get("JUPYTER_EXT_HOME")]
+    named = [Path(home).expanduser() / NAME for home in homes if home]
+    return named or [Path(jupyter_data_dir()) / "jupyter_ext" / NAME]
+
+
+def _variable(section: str, key: str) -> str:
+    return f"PIG_{section}_{key}".upper()
+
+
+def _class_name(section: str) -> str:
+    return SECTIONS[section].partition(":")[2]
+
+
+def _load(file: Path) -> Mapping[str, Any]:
+    import yaml
+
+    try:
+        found = yaml.safe_load(file.read_text())
+    except OSError as error:
+        raise BadSettings(f"{file} can't be read: {error.strerror}.") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise BadSettings(f"{file} is no YAML: {error}") from error
+    if found is None:
+        return {}
+    if not isinstance(found, Mapping):
+        raise BadSettings(f"{file} holds no sections.")
+    return found
