@@ -81,7 +81,9 @@ def start() -> int:
         print("==> starting Docker (systemctl start docker)", file=sys.stderr)
         subprocess.run(as_root("systemctl", "start", "docker"), check=False)
     else:
-        HOME.mkdir(parents=True, exist_ok=True, mode=0o700)
+        # A mode counts for the last folder alone, and the one above holds all state.
+        HOME.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        HOME.mkdir(exist_ok=True, mode=0o700)
         # After a crash another program may have the number, and dockerd would refuse to start.
         if _our_engine() is None:
             PID_FILE.unlink(missing_ok=True)

@@ -1,0 +1,1 @@
+"""PostgreSQL: the cluster, its databases, who may use them."""

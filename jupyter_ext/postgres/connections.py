@@ -1,0 +1,290 @@
+"""Connections to the cluster as its superuser, and what its errors mean."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from ..errors import Away, Conflict, InvalidRequest, PlatformError, Unavailable
+from .place import Place
+
+if TYPE_CHECKING:
+    from typing import LiteralString
+
+    from psycopg import AsyncConnection, Error
+    from psycopg.sql import Composed
+    from psycopg_pool import AsyncConnectionPool
+
+MOST = 8
+"""Connections that the product itself holds at once."""
+
+LONG = 200
+"""The same for statements that take long: as good as no bound, since each role has its own."""
+
+AT_ONCE = 4
+"""Statements that take long, for each role, at once: nobody's lock or size keeps others waiting."""
+
+PATIENCE = 10.0
+"""Seconds that somebody waits for one of them."""
+
+SAFE: Mapping[str, str] = {
+    "application_name": "jupyter_ext",
+    # Nothing that a user made may be found by a name that the superuser says.
+    # Its owner may set more for all who enter a database: what could stop the superuser there.
+    "options": "-c search_path=pg_catalog -c role=none -c default_transaction_read_only=off "
+    "-c local_preload_libraries= -c statement_timeout=0 -c lock_timeout=30s "
+    "-c idle_in_transaction_session_timeout=60s",
+    "connect_timeout": "10",
+    "keepalives_idle": "10",
+}
+
+
+class Connections:
+    """A pool of connections to the maintenance database, and single ones to others.
+
+    The pool outlasts a restart of PostgreSQL: each connection is asked before it is lent.
+    """
+
+    def __init__(self) -> None:
+        self._conninfo: dict[str, str] = {}
+        self._pool: AsyncConnectionPool[AsyncConnection[Any]] | None = None
+        self._long: AsyncConnectionPool[AsyncConnection[Any]] | None = None
+        self._turns: defaultdict[str, asyncio.Semaphore] = defaultdict(
+            partial(asyncio.Semaphore, AT_ONCE)
+        )
+
+    async def open(self, conninfo: Mapping[str, str]) -> None:
+        """Be ready for a server; those of another one are closed.
+
+        Raises
+        ------
+        Unavailable
+            psycopg is not installed.
+        """
+        if self._pool is not None and self._conninfo == conninfo:
+            return
+        await self.close()
+        with _needing_psycopg():
+            from psycopg.conninfo import make_conninfo
+            from psycopg_pool import AsyncConnectionPool
+        self._conninfo = dict(conninfo)
+        self._pool, self._long = (
+            AsyncConnectionPool(
+                make_conninfo("", **{**SAFE, **conninfo}),
+                kwargs={"autocommit": True},
+                min_size=0,
+                max_size=most,
+                timeout=PATIENCE,
+                max_idle=60,
+                check=AsyncConnectionPool.check_connection,
+                reset=reset,
+                open=False,
+            )
+            for most, reset in ((MOST, None), (LONG, _unmark))
+        )
+        await self._pool.open()
+        await self._long.open()
+
+    async def close(self) -> None:
+        """Let go of all."""
+        pools = (self._pool, self._long)
+        self._pool = self._long = None
+        for pool in pools:
+            if pool is not None:
+                await pool.close(timeout=2)
+
+    @asynccontextmanager
+    async def use(self) -> AsyncIterator[AsyncConnection[Any]]:
+        """Borrow a connection to the maintenance database; each statement is a transaction.
+
+        Raises
+        ------
+        Away
+            The server does not answer.
+        """
+        if self._pool is None:
+            raise _stopped()
+        with translating():
+            async with self._pool.connection() as connection:
+                yield connection
+
+    @asynccontextmanager
+    async def alone(
+        self, role: str, mark: str | None = None
+    ) -> AsyncIterator[AsyncConnection[Any]]:
+        """Borrow a connection to the maintenance database for what takes long.
+
+        Parameters
+        ----------
+        role
+            For whom: each has so many turns at once.
+        mark
+            What PostgreSQL's list of sessions calls it meanwhile.
+
+        Raises
+        ------
+        Away
+            The server does not answer.
+        """
+        async with self._turns[role]:
+            if self._long is None:
+                raise _stopped()
+            with translating():
+                async with self._long.connection() as connection:
+                    if mark is not None:
+                        await _call(connection, mark)
+                    yield connection
+
+    @asynccontextmanager
+    async def to(
+        self, database: str, login: tuple[str, str] | None = None
+    ) -> AsyncIterator[AsyncConnection[Any]]:
+        """Open a connection to one database.
+
+        Parameters
+        ----------
+        login
+            Role and password; the superuser without.
+        """
+        with _needing_psycopg():
+            from psycopg import AsyncConnection
+            from psycopg.conninfo import make_conninfo
+        as_whom = {} if login is None else {"user": login[0], "password": login[1]}
+        conninfo = make_conninfo("", **{**SAFE, **self._conninfo, **as_whom, "dbname": database})
+        with translating():
+            connection = await AsyncConnection.connect(conninfo, autocommit=True)
+            async with connection:
+                yield connection
+
+
+async def _call(connection: AsyncConnection[Any], name: str) -> None:
+    await connection.execute("SELECT set_config('application_name', %s, false)", [name])
+
+
+async def _unmark(connection: AsyncConnection[Any]) -> None:
+    """Before it is lent again: what is ended by its mark is never somebody else's work."""
+    await _call(connection, SAFE["application_name"])
+
+
+def statement(text: LiteralString, *names: str, **values: object) -> Composed:
+    """Compose what takes no parameters: each ``{}`` is a name, ``{word}`` a value of `values`."""
+    from psycopg import sql
+
+    quoted = {word: sql.Literal(value) for word, value in values.items()}
+    return sql.SQL(text).format(*map(sql.Identifier, names), **quoted)
+
+
+@asynccontextmanager
+async def connected(
+    place: Place, database: str = "postgres"
+) -> AsyncIterator[AsyncConnection[tuple[Any, ...]]]:
+    """Connect to a cluster of this machine as its superuser; each statement is a transaction.
+
+    Raises
+    ------
+    Away
+        It does not answer, or lets nobody into this database.
+    """
+    with _needing_psycopg():
+        from psycopg import AsyncConnection
+        from psycopg.conninfo import make_conninfo
+    with translating():
+        conninfo = make_conninfo("", **{**SAFE, **place.conninfo(database)})
+        connection = await AsyncConnection.connect(conninfo, autocommit=True)
+        async with connection:
+            yield connection
+
+
+async def ping(conninfo: Mapping[str, str], deadline: float) -> str:
+    """Return the system identifier of a server.
+
+    Raises
+    ------
+    Unavailable
+        It does not answer in time.
+    """
+    with _needing_psycopg():
+        from psycopg import AsyncConnection
+        from psycopg.conninfo import make_conninfo
+    with translating():
+        async with asyncio.timeout(deadline):
+            connection = await AsyncConnection.connect(
+                make_conninfo("", **{**SAFE, **conninfo}), autocommit=True
+            )
+            async with connection:
+                cursor = await connection.execute(
+                    "SELECT system_identifier::text FROM pg_control_system()"
+                )
+                row = await cursor.fetchone()
+                return str(row[0]) if row else ""
+
+
+@contextmanager
+def translating() -> Iterator[None]:
+    """Say in our words what PostgreSQL says."""
+    try:
+        yield
+    except TimeoutError as error:
+        raise Away("PostgreSQL does not answer.", _CURE) from error
+    except PlatformError:
+        raise
+    except Exception as error:
+        translated = _translated(error)
+        if translated is None:
+            raise
+        raise translated from error
+
+
+def _stopped() -> Away:
+    return Away(
+        "PostgreSQL does not run.", "The server starts it again; its log says why it ended."
+    )
+
+
+_CURE = "Is it running? `pig status` tells."
+
+
+def _translated(error: Exception) -> PlatformError | None:
+    try:
+        from psycopg import DataError, Error, OperationalError, errors
+        from psycopg_pool import PoolClosed, PoolTimeout
+    except ImportError:
+        return None
+    if isinstance(error, PoolTimeout | PoolClosed):
+        return Away("PostgreSQL does not answer.", _CURE)
+    if not isinstance(error, Error):
+        return None
+    text = _text(error)
+    if isinstance(error, errors.DiskFull):
+        return Unavailable(
+            f"The disk of the databases is full: {text}.", "Make room and try again."
+        )
+    if isinstance(error, errors.ObjectInUse | errors.LockNotAvailable):
+        return Conflict("database", "", f"It is in use: {text}.")
+    if isinstance(error, errors.DuplicateDatabase | errors.DuplicateObject):
+        return Conflict("database", "", f"{text[:1].upper()}{text[1:]}.")
+    if isinstance(error, DataError):
+        return InvalidRequest(f"PostgreSQL refuses it: {text}.")
+    if isinstance(error, OperationalError):
+        return Away(f"PostgreSQL does not answer: {text}.", _CURE)
+    return None
+
+
+def _text(error: Error) -> str:
+    primary = error.diag.message_primary
+    return (primary or str(error)).strip().partition("\n")[0].rstrip(".")
+
+
+@contextmanager
+def _needing_psycopg() -> Iterator[None]:
+    try:
+        yield
+    except ImportError as error:
+        raise Unavailable(
+            f"Databases need the library {error.name}, which is not installed.",
+            "Install it: `pip install 'jupyter-ext[postgres]'`.",
+        ) from error

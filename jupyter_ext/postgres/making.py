@@ -1,0 +1,287 @@
+"""New databases: empty, by a template, or with the content of another."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from ..accounts.schemas import Account
+from ..errors import Conflict, Forbidden, InvalidRequest, NotFound, Unavailable
+from ..operations.running import Progress, Running
+from ..operations.schemas import Operation, Recovered
+from ..store.types import new_id
+from .catalog import Catalog, Found, taken
+from .claims import Claims
+from .cloning import Cloner
+from .directory import DatabaseDirectory, Seen
+from .place import SUPERUSER
+from .roles import Login, Roles
+from .schemas import SPARE, SYSTEM, Database, DatabaseClone, NewDatabase
+from .servers import Server
+from .sizes import Sizes
+
+if TYPE_CHECKING:
+    from ..containers.people import People
+    from ..operations.manager import Operations
+
+CREATE, CLONE = "database.create", "database.clone"
+
+Fill = Callable[[Login, str, Progress], Awaitable[None]]
+"""Makes a closed database, given the login of its owner and the mark of who makes it."""
+
+UNDO_SECONDS = 0.5
+"""Until undoing is tried again, where PostgreSQL does not answer; grows tenfold."""
+
+_log = logging.getLogger(__name__)
+
+NOT_MADE = "The server stopped before the database was there. Make it again."
+
+
+class DatabaseMaker:
+    """Makes databases."""
+
+    def __init__(
+        self,
+        directory: DatabaseDirectory,
+        server: Server,
+        catalog: Catalog,
+        claims: Claims,
+        roles: Roles,
+        sizes: Sizes,
+        cloner: Cloner,
+        people: People,
+        operations: Operations,
+    ) -> None:
+        self._directory = directory
+        self._server = server
+        self._catalog = catalog
+        self._claims = claims
+        self._roles = roles
+        self._sizes = sizes
+        self._cloner = cloner
+        self._people = people
+        self._operations = operations
+        for kind in (CREATE, CLONE):
+            operations.on_recovery(kind, self.recover)
+
+    async def create(self, caller: Account, body: NewDatabase) -> Running[Database]:
+        """Make a database, and the role of its owner where they had none.
+
+        Raises
+        ------
+        NotFound
+            There is no such owner or template.
+        Conflict
+            The name is taken.
+        InvalidRequest
+            The server has no such extension.
+        Forbidden
+            Only an administrator makes databases for others.
+        QuotaExceeded
+            The owner may have no more.
+        Unavailable
+            PostgreSQL is not installed, or does not run.
+        """
+        owner = await self._owner(caller, body.owner)
+        await self._server.ready()
+        await self._check_extensions(caller, body.extensions)
+        template = None
+        if body.template is not None:
+            template = await self._source(caller, body.template)
+            if (people := await self._catalog.sessions(body.template)) > 0:
+                raise Conflict(
+                    "database",
+                    body.template,
+                    f"{people} sessions are in {body.template}, and a template must have none. End "
+                    "them, or clone it.",
+                    fields={"template": "is in use"},
+                )
+
+        async def fill(login: Login, mark: str, progress: Progress) -> None:
+            if template is not None and owner is not None and template.found.role != login.role:
+                # In a copy of its files all would stay whose it was.
+                await self._cloner.pour(template.name, body.name, login, mark)
+            else:
+                await self._catalog.create(
+                    body.name,
+                    login.role,
+                    mark,
+                    template=template.name if template else None,
+                    copy=template is not None,
+                )
+            await self._catalog.enable(body.name, body.extensions)
+
+        return await self._make(caller, CREATE, body.name, owner, fill)
+
+    async def clone(self, caller: Account, name: str, body: DatabaseClone) -> Running[Database]:
+        """Make a database with the content of another, whose owner it gets.
+
+        Raises
+        ------
+        NotFound
+            The caller has none of this name.
+        Conflict
+            The new name is taken.
+        QuotaExceeded
+            The owner may have no more.
+        """
+        source = await self._source(caller, name)
+        owner = await self._directory.owner(source)
+
+        async def fill(login: Login, mark: str, progress: Progress) -> None:
+            await self._cloner.clone(
+                source.name,
+                body.name,
+                login,
+                mark,
+                schema_only=body.schema_only,
+                progress=progress,
+            )
+
+        return await self._make(caller, CLONE, body.name, owner, fill)
+
+    async def begun(self, caller: Account, result: dict[str, Any]) -> Database:
+        """Return what an operation made, as its request would have been answered.
+
+        Raises
+        ------
+        NotFound
+            It is gone since.
+        """
+        seen = await self._directory.find(caller, str(result["name"]))
+        login = await self._roles.ensure(await self._directory.owner(seen))
+        return self._directory.shown(caller, seen, login)
+
+    async def recover(self, operation: Operation, given: Mapping[str, Any]) -> str | Recovered:
+        """Undo what a crash interrupted, or see that it was done."""
+        name, making = str(given["name"]), str(given["making"])
+        owned = await self._claims.get(name)
+        if owned is None or owned.making not in (None, making):
+            return NOT_MADE
+        await self._server.ready()
+        if owned.making is None:
+            found = await self._catalog.find(name)
+            if found.closed:
+                await self._catalog.open(name, found.role)
+            kept = self._directory.view(Seen(found, owned)).model_dump(mode="json")
+            return Recovered("The database is there.", succeeded=True, result=kept)
+        await self._undo(name, str(given["role"]), making, making)
+        return NOT_MADE
+
+    # -- inside --------------------------------------------------------------------------------
+
+    async def _make(
+        self,
+        caller: Account,
+        kind: str,
+        name: str,
+        owner: Account | None,
+        fill: Fill,
+    ) -> Running[Database]:
+        if name in (*SYSTEM, SPARE):
+            raise taken(name)
+        login = await self._roles.ensure(owner)
+        making = new_id("making")
+        return await self._operations.start(
+            caller,
+            kind,
+            name,
+            partial(self._fill, caller, name, owner, login, making, fill),
+            input={"name": name, "role": login.role, "making": making},
+            message=f"Making {name}",
+            # Not its address: an operation is kept, and shown again.
+            present=lambda made: made.model_copy(update={"connection_url": None}).model_dump(
+                mode="json"
+            ),
+            # With the operation: a name whose maker died is given back by its recovery.
+            also=partial(self._claims.claim, name, owner.id if owner else None, making),
+        )
+
+    async def _fill(
+        self,
+        caller: Account,
+        name: str,
+        owner: Account | None,
+        login: Login,
+        making: str,
+        fill: Fill,
+        progress: Progress,
+    ) -> Database:
+        claim: str | None = making
+        try:
+            await fill(login, making, progress)
+            # Before it is opened: what is open is never undone after a crash, but finished.
+            owned = await self._claims.made(name, making)
+            claim = None
+            # Measured meanwhile: who waits for it is told how large it is.
+            await asyncio.gather(self._catalog.open(name, login.role), self._sizes.measure([name]))
+        except BaseException:
+            undo = partial(self._undo, name, login.role, making, claim)
+            await asyncio.shield(self._surely(undo, progress))
+            raise
+        self._directory.tell("created", name, owner.id if owner is not None else None)
+        seen = Seen(Found(name, login.role, owned.created_at, closed=False), owned)
+        return self._directory.shown(caller, seen, login)
+
+    async def _surely(self, undo: Callable[[], Awaitable[None]], progress: Progress) -> None:
+        """Undo it, however long PostgreSQL is away: nobody else gives the name back."""
+        wait = UNDO_SECONDS
+        # A server that takes over undoes it itself.
+        while not progress.interrupted:
+            try:
+                await undo()
+                return
+            except (Unavailable, Conflict) as error:
+                _log.warning("%s can't be undone yet: %s", progress.operation.subject, error)
+            await asyncio.sleep(wait)
+            wait = min(wait * 2, UNDO_SECONDS * 10)
+
+    async def _undo(self, name: str, role: str, making: str, claim: str | None) -> None:
+        await self._catalog.end_work(making)
+        await self._catalog.undo(name, role)
+        await self._claims.release([name], claim)
+
+    async def _check_extensions(self, caller: Account, wanted: Sequence[str]) -> None:
+        if not wanted:
+            return
+        known = await self._catalog.extensions()
+        problems = {
+            f"extensions.{place}": f"the extension {name!r} is not installed on the server"
+            for place, name in enumerate(wanted)
+            if name not in known
+        }
+        if problems:
+            raise InvalidRequest(fields=problems)
+        closed = [name for name in wanted if not known[name].trusted]
+        if closed and not caller.is_admin:
+            raise Forbidden(
+                f"The extension {closed[0]} reaches beyond a database, so only an administrator "
+                "may put it into one."
+            )
+
+    async def _owner(self, caller: Account, name: str | None) -> Account | None:
+        """Return whose a new database is; None for the cluster's own role."""
+        if name is None:
+            return None if caller.is_admin else caller
+        if name in (caller.username, caller.id):
+            return caller
+        if not caller.is_admin:
+            raise Forbidden("Only an administrator makes databases for others.")
+        if name == SUPERUSER:
+            return None
+        account = self._people.id(name) or name
+        try:
+            return await self._people.account(account)
+        except NotFound:
+            raise NotFound("owner", name, f"There is no user {name!r} who could own it.") from None
+
+    async def _source(self, caller: Account, name: str) -> Seen:
+        """Return what may be copied: one's own, and for administrators all."""
+        if name == "template0":
+            raise InvalidRequest(
+                fields={"template": "may not be template0, which is never touched"}
+            )
+        return await self._directory.find_own(caller, name)

@@ -1,0 +1,152 @@
+"""What a restore is about: which databases, from which backup, to which moment."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from ..accounts.schemas import Account
+from ..errors import Forbidden
+from ..store.types import utcnow
+from .backup_info import BackupInfo
+from .backup_schemas import NewRestore
+from .backup_view import Known, shown_databases
+from .catalog import no_database
+from .marker import mark
+from .pgbackrest import PgBackRest
+from .schemas import NAME_BYTES, SYSTEM
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where a restore comes from, and where it goes.
+
+    Parameters
+    ----------
+    to
+        None: the end of the backup.
+    timeline
+        On which `to` is.
+    """
+
+    backup: BackupInfo
+    to: datetime | None
+    timeline: int | None
+
+    @property
+    def moment(self) -> datetime:
+        """The moment, also of a backup's end."""
+        return self.to or self.backup.stop
+
+    @property
+    def named_timeline(self) -> int:
+        """The timeline, also of a backup's end."""
+        return self.timeline or self.backup.timeline
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """A database that is restored.
+
+    Parameters
+    ----------
+    new
+        What it is called until it is whole.
+    kept
+        What the one that was there is called afterwards.
+    """
+
+    name: str
+    new: str
+    kept: str
+
+
+def wanted_databases(caller: Account, known: Known, body: NewRestore) -> Sequence[str]:
+    """Return the databases to be restored; none: the whole cluster.
+
+    Raises
+    ------
+    NotFound
+        One is not in the backup, or was not the caller's when it was taken.
+    Forbidden
+        It is a system database, or all of the cluster for somebody who is no administrator.
+    """
+    visible = shown_databases(caller, known.note)
+    names = body.databases
+    if body.mode == "side" and not caller.is_admin:
+        raise Forbidden("Only an administrator has a restored cluster left beside.")
+    if names is None:
+        names = list(known.note.asked if caller.is_admin else visible)
+    if not names and not caller.is_admin:
+        raise Forbidden(
+            "Only an administrator restores the whole cluster. Name databases of yours."
+        )
+    for name in names:
+        if name in SYSTEM:
+            raise Forbidden(f"{name} belongs to PostgreSQL itself, and is not restored alone.")
+        if not caller.is_admin and name not in visible:
+            raise no_database(name)
+    return sorted({*names})
+
+
+async def find_target(driver: PgBackRest, known: Known, body: NewRestore) -> Target:
+    """Return where the moment is to be had; the WAL up to now is archived first.
+
+    Raises
+    ------
+    InvalidRequest
+        It can't be restored; the text names the windows that can.
+    Unavailable
+        The WAL does not reach the archive.
+    """
+    if body.target_time is None:
+        return Target(known.info, None, None)
+    if body.dry_run and (soon := await _not_archived_yet(driver, body)) is not None:
+        return soon
+    if not body.dry_run:
+        await mark(driver)
+    backup, window = await driver.source(body.target_time, body.timeline)
+    return Target(backup, body.target_time, window.timeline)
+
+
+async def _not_archived_yet(driver: PgBackRest, body: NewRestore) -> Target | None:
+    """Find a moment that will be in the window as soon as its WAL is archived."""
+    moment = body.target_time
+    info = await driver.info()
+    newest = max(await driver.archive.timelines(info), default=1)
+    if moment is None or moment > utcnow() or body.timeline not in (None, newest):
+        return None
+    if any(
+        each.timeline == newest and moment <= each.last for each in await driver.recovery_windows()
+    ):
+        return None
+    good = [b for b in info.backups if b.earliest <= moment and b.timeline == newest]
+    return Target(max(good, key=lambda each: each.stop), moment, newest) if good else None
+
+
+def moves_of(names: Sequence[str], mark: str, now: datetime) -> Sequence[Move]:
+    """Name the databases that come and those that are kept."""
+    stamp = now.astimezone(UTC).strftime("%Y%m%d-%H%M%S")
+    return [
+        Move(name, f"{mark}-{place}", _shortened(name, f".before-{stamp}"))
+        for place, name in enumerate(names)
+    ]
+
+
+def _shortened(name: str, suffix: str) -> str:
+    """Return a name of at most as many bytes as PostgreSQL takes."""
+    room = NAME_BYTES - len(suffix.encode())
+    if len(name.encode()) <= room:
+        return name + suffix
+    # Two long names may begin alike.
+    digest = hashlib.sha256(name.encode()).hexdigest()[:8]
+    cut = name.encode()[: room - len(digest) - 1].decode(errors="ignore")
+    return f"{cut.rstrip()}-{digest}{suffix}"
+
+
+def kept_moves(given: Mapping[str, Any]) -> Sequence[Move]:
+    """Read moves as an operation keeps them."""
+    return [Move(each["name"], each["new"], each["kept"]) for each in given["moves"]]
