@@ -1,0 +1,1 @@
+"""One name over a user's databases, notebook files and containers."""

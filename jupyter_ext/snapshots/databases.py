@@ -1,0 +1,216 @@
+"""Databases in snapshots: a moment, to which they can be restored.
+
+A marker is written into the WAL and its segment archived: that is all, however large the databases
+are. The same moment is good for the whole cluster, which an administrator restores, and for single
+databases, which their owners do.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from ..accounts.schemas import Account
+from ..errors import Forbidden, InvalidRequest, PlatformError, Unavailable
+from ..operations.running import Progress
+from ..operations.schemas import Operation
+from ..postgres.connections import connected
+from ..postgres.marker import mark as write_marker
+from ..store.types import utcnow
+from .parts import Freed, Kept
+from .schemas import Group
+
+if TYPE_CHECKING:
+    from ..postgres.archiving import Archiving
+    from ..postgres.backup_taking import BackupTaker
+    from ..postgres.catalog import Catalog
+    from ..postgres.claims import Claims
+    from ..postgres.pgbackrest import PgBackRest
+    from ..postgres.restores import RestoreManager
+    from ..postgres.restores import Task as RestoreTask
+
+CLUSTER = "cluster"
+PREFIX = "database:"
+
+SECOND = timedelta(seconds=1)
+
+TRIES = 5
+PAUSE = 1.0
+"""Seconds until a moment is looked for again: the end of a backup is known to the second."""
+
+
+class DatabaseKeeper:
+    """Keeps moments of databases."""
+
+    group: ClassVar[Group] = "databases"
+
+    def __init__(
+        self,
+        archiving: Archiving,
+        taker: BackupTaker,
+        restores: RestoreManager,
+        catalog: Catalog,
+        claims: Claims,
+    ) -> None:
+        self._archiving = archiving
+        self._taker = taker
+        self._restores = restores
+        self._catalog = catalog
+        self._claims = claims
+
+    async def take(
+        self, caller: Account, mark: str, progress: Progress, names: Sequence[str] | None = None
+    ) -> Sequence[Kept]:
+        """Keep this moment; where it can't be restored from any backup yet, one is taken first."""
+        whole = caller.is_admin
+        if names is not None:
+            whole = CLUSTER in names
+        wanted = {} if whole else await self._own(caller, names)
+        if not (whole or wanted) or (names == []):
+            return []
+        try:
+            cluster = self._archiving.cluster
+        except Unavailable as error:
+            return [Kept(CLUSTER, "cluster", reason=error.what)] if whole else _left(wanted, error)
+        if not cluster.made:
+            return [Kept(CLUSTER, "cluster", reason="No database was made yet.")] if whole else []
+        driver = await self._archiving.driver()
+        made = max(wanted.values(), default=None)
+        await self._backed_up(driver, caller, made, progress)
+        await progress.update(message="Keeping this moment of the databases")
+        moment, timeline = await self._moment(driver, made)
+        facts = {"moment": moment.isoformat(), "timeline": timeline}
+        sizes = await self._catalog.sizes()
+        if whole:
+            return [Kept(CLUSTER, "cluster", sum(sizes.values()), facts=facts)]
+        return [
+            Kept(f"{PREFIX}{name}", "database", sizes.get(name, 0), facts={**facts, "name": name})
+            for name in wanted
+        ]
+
+    async def discard(
+        self, owner: str, mark: str, parts: Sequence[Kept], operation: Operation | None = None
+    ) -> Freed:
+        """Do nothing: the WAL is the backups', and goes away with them."""
+        return Freed()
+
+    async def gone(self, owner: str, parts: Sequence[Kept]) -> Sequence[str]:
+        """Tell to which moments no backup leads any more."""
+        if not parts:
+            return []
+        try:
+            driver = await self._archiving.existing()
+            windows = await driver.recovery_windows() if driver is not None else []
+        except Unavailable as error:
+            return [error.what] * len(parts)
+        why = "The backups that led to it were removed (BackupSettings.keep_days)."
+        return [
+            ""
+            if any(
+                window.timeline == part.facts["timeline"]
+                and window.first <= _moment(part) <= window.last
+                for window in windows
+            )
+            else why
+            for part in parts
+        ]
+
+    async def plan(self, caller: Account, parts: Sequence[Kept], mark: str) -> RestoreTask | None:
+        """Return the restore of parts, to be written down before it begins.
+
+        Raises
+        ------
+        Forbidden
+            The cluster is to be restored by somebody who is no administrator.
+        InvalidRequest
+            The moment can't be reached any more.
+        Unavailable
+            There is no room for it, or the repository is away.
+        """
+        if not parts:
+            return None
+        if any(part.kind == "cluster" for part in parts) and not caller.is_admin:
+            raise Forbidden("Only an administrator restores the whole cluster.")
+        names = [str(part.facts["name"]) for part in parts if part.kind == "database"]
+        first = parts[0]
+        return await self._restores.to_moment(
+            _moment(first), int(first.facts["timeline"]), names, mark
+        )
+
+    # -- inside --------------------------------------------------------------------------------
+
+    async def _own(self, caller: Account, names: Sequence[str] | None) -> Mapping[str, datetime]:
+        """Return when the caller's databases were made, those of some parts or all."""
+        return {
+            each.name: each.created_at
+            for each in (await self._claims.all()).values()
+            if each.owner == caller.id
+            and each.making is None
+            and (names is None or f"{PREFIX}{each.name}" in names)
+        }
+
+    async def _backed_up(
+        self,
+        driver: PgBackRest,
+        caller: Account,
+        made: datetime | None,
+        progress: Progress,
+    ) -> None:
+        """Take a backup where the newest one has not all of the databases.
+
+        A single database can be restored from a backup that has it, not from one before it.
+
+        Parameters
+        ----------
+        made
+            When the last of them was.
+        """
+        info = await driver.info()
+        timeline = await _timeline(driver)
+        usable = [each for each in info.backups if each.timeline == timeline]
+        newest = max((each.start for each in usable), default=None)
+        if newest is None or (made is not None and made > newest):
+            await progress.update(message="Taking a backup first, which has all databases")
+            if made is not None:
+                # Of its begin only the second is known, which must not be that of the database.
+                await asyncio.sleep((made + SECOND - utcnow()).total_seconds())
+            # Its own phases are not to be taken for those of a restore.
+            await self._taker.take_now(caller.id)
+
+    async def _moment(self, driver: PgBackRest, made: datetime | None) -> tuple[datetime, int]:
+        """Return a moment of now that can be restored from a backup since `made`."""
+        problem: PlatformError | None = None
+        for _ in range(TRIES):
+            moment = await write_marker(driver)
+            timeline = await _timeline(driver)
+            try:
+                source, _ = await driver.source(moment, timeline)
+            except InvalidRequest as error:
+                problem = error
+            else:
+                if made is None or source.start >= made:
+                    return moment, timeline
+            await asyncio.sleep(PAUSE)
+        why = problem or "no backup that has all databases leads to it yet."
+        raise Unavailable(f"This moment can't be kept: {why}", "Try again.")
+
+
+def _left(wanted: Mapping[str, Any], error: Unavailable) -> list[Kept]:
+    return [Kept(f"{PREFIX}{name}", "database", reason=error.what) for name in wanted]
+
+
+def _moment(part: Kept) -> datetime:
+    return datetime.fromisoformat(part.facts["moment"])
+
+
+async def _timeline(driver: PgBackRest) -> int:
+    """Return the timeline that the cluster writes now."""
+    async with connected(driver.place) as connection:
+        cursor = await connection.execute(
+            "SELECT ('x' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8))::bit(32)::int"
+        )
+        row = await cursor.fetchone()
+    assert row is not None  # noqa: S101 - one row always
+    return int(row[0])

@@ -1,0 +1,185 @@
+"""Notebook files in snapshots: kept by restic, and put back at once or not at all."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+from typing import ClassVar
+
+from ..accounts.schemas import Account
+from ..devices.threads import in_a_thread
+from ..errors import Conflict, Unavailable
+from ..operations.running import Progress
+from ..operations.schemas import Operation
+from ..postgres.processes import ProgramFailed, run
+from . import swap
+from .folders import Folder, Folders
+from .parts import Freed, Kept
+from .restic import end_runs, literal
+from .schemas import Group
+from .settings import SnapshotSettings
+from .vault import Vault
+
+NAME = "files"
+
+SHOWN = 3
+"""Files in a text."""
+
+
+class FileKeeper:
+    """Keeps users' notebook files."""
+
+    group: ClassVar[Group] = "files"
+
+    def __init__(self, vault: Vault, folders: Folders, settings: SnapshotSettings) -> None:
+        self._vault = vault
+        self._folders = folders
+        self._settings = settings
+        # restic removes copies only where nobody else works with the repository.
+        self._turns: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+
+    async def take(
+        self, caller: Account, mark: str, progress: Progress, names: Sequence[str] | None = None
+    ) -> Sequence[Kept]:
+        """Copy the caller's folder, as far as it is another one than the last copy's."""
+        if names is not None and NAME not in names:
+            return []
+        folder = await self._folder(caller)
+        if isinstance(folder, str):
+            return [Kept(NAME, "files", reason=folder)]
+        await progress.update(message=f"Copying the files of {folder.path}")
+        async with self._turns[caller.id]:
+            restic = await self._vault.open(caller.id, folder.user)
+            copy = await restic.backup(folder.path, self._excluded(folder), mark, progress.report)
+        if copy is None:
+            return [Kept(NAME, "files", reason=f"There are no files in {folder.path}.")]
+        reason = ""
+        if copy.unread:
+            shown = ", ".join(copy.unread[:SHOWN])
+            reason = f"{len(copy.unread)} files could not be read and are not in it: {shown}"
+        facts = {"id": copy.id, "vault": caller.id, "folder": str(folder.path)}
+        facts["unread"] = str(len(copy.unread))
+        return [Kept(NAME, "files", copy.size, copy.added, reason, facts)]
+
+    async def discard(
+        self, owner: str, mark: str, parts: Sequence[Kept], operation: Operation | None = None
+    ) -> Freed:
+        """Remove the copies of a mark."""
+        await end_runs(mark)
+        if not await in_a_thread(lambda: self._vault.has(owner), "snapshots repository"):
+            return Freed()
+        async with self._turns[owner]:
+            before = await self._vault.size(owner)
+            restic = await self._vault.open(owner, self._vault.user_of(owner))
+            await restic.forget(await restic.copies(mark))
+            return Freed(max(0, before - await self._vault.size(owner)))
+
+    async def gone(self, owner: str, parts: Sequence[Kept]) -> Sequence[str]:
+        """Tell where the repository is gone."""
+        there = await in_a_thread(lambda: self._vault.has(owner), "snapshots repository")
+        return ["" if there else f"The repository in {self._vault.folder} is gone."] * len(parts)
+
+    # -- restoring -----------------------------------------------------------------------------
+
+    async def prepare(self, caller: Account, part: Kept, mark: str, progress: Progress) -> None:
+        """Bring the files back beside those that are there.
+
+        Raises
+        ------
+        Conflict
+            There is no folder for them.
+        Unavailable
+            They can't be read, or there is no room.
+        """
+        folder = await self._needed(caller)
+        await progress.update(message=f"Bringing the files of {folder.path} back beside them")
+        waiting = swap.staging(Path(), mark)
+        await self._as_user(folder, "mkdir", "--mode=700", "--", f"{waiting}", f"{waiting}/old")
+        async with self._turns[caller.id]:
+            restic = await self._vault.open(caller.id, folder.user)
+            await restic.restore(str(part.facts["id"]), folder.path, f"{waiting}/new")
+
+    async def check(self, before: Kept | None) -> None:
+        """See that nothing is lost which the copy of what is there does not have.
+
+        Raises
+        ------
+        Conflict
+            Some files can't be read.
+        """
+        if before is not None and before.facts.get("unread", "0") != "0":
+            raise Conflict(
+                "files",
+                NAME,
+                f"Some files of the folder can't be read, and would be lost: {before.reason}. "
+                "Make them readable, or move them away.",
+            )
+
+    async def renew(self, caller: Account, part: Kept, mark: str, progress: Progress) -> Kept:
+        """Copy what has changed since a copy, and return what takes its place."""
+        [newer] = await self.take(caller, mark, progress)
+        if not newer.there:
+            return part
+        async with self._turns[caller.id]:
+            restic = await self._vault.open(caller.id, self._vault.user_of(caller.id))
+            older = str(part.facts["id"])
+            ids = await restic.copies(mark)
+            await restic.forget([id for id in ids if id.startswith(older)], prune=False)
+        return newer
+
+    async def plan(self, caller: Account, mark: str) -> swap.Plan:
+        """Return what goes where, to be written down before anything goes."""
+        folder = await self._needed(caller)
+        return await in_a_thread(
+            lambda: swap.make_plan(folder.path, mark, folder.untouched), "snapshots plan"
+        )
+
+    async def switch(self, caller: Account, mark: str, plan: swap.Plan) -> None:
+        """Put the files that were brought back in their place; may be called again."""
+        folder = await self._needed(caller)
+        try:
+            await in_a_thread(lambda: swap.carry_out(folder.path, mark, plan), "snapshots switch")
+        except OSError as error:
+            raise Unavailable(
+                f"Not all files of {folder.path} could be put in their place: {error}.",
+                "Mend that, and restore the files again. What was there is in "
+                f"{swap.staging(folder.path, mark) / swap.OLD}, and in the snapshot of before.",
+            ) from error
+
+    async def clear(self, caller: Account, mark: str) -> None:
+        """Remove what a restore leaves beside the files, done or not begun."""
+        folder = await self._folder(caller)
+        if not isinstance(folder, str):
+            await end_runs(mark)
+            waiting = f"{swap.staging(Path(), mark)}"
+            await self._as_user(folder, "rm", "-rf", "--one-file-system", "--", waiting)
+
+    # -- inside --------------------------------------------------------------------------------
+
+    async def _folder(self, caller: Account) -> Folder | str:
+        return await in_a_thread(lambda: self._folders.of(caller), "snapshots folder")
+
+    async def _needed(self, caller: Account) -> Folder:
+        folder = await self._folder(caller)
+        if isinstance(folder, str):
+            raise Conflict("files", NAME, f"The files have no place to go to: {folder}")
+        return folder
+
+    def _excluded(self, folder: Folder) -> list[str]:
+        return [
+            # Hidden ones at the top: Jupyter does not show them, and in a home they are settings.
+            f"{literal(folder.path)}/.*",
+            *(literal(path) for path in folder.untouched),
+            *self._settings.exclude,
+        ]
+
+    async def _as_user(self, folder: Folder, *command: str) -> None:
+        try:
+            await run(command, user=folder.user, folder=folder.path)
+        except ProgramFailed as error:
+            raise Unavailable(
+                f"Nothing can be written to {folder.path}: {error.output.strip()}.",
+                "Make room there, or mend its rights.",
+            ) from error

@@ -1,0 +1,253 @@
+"""restic: deduplicated, encrypted copies of a folder; each call is one run of its program.
+
+Source: restic's manual, "Backing up", "Restoring from backup", "Removing backup snapshots" and
+"Scripting". Works with 0.14 (Debian 12) and newer: of a folder that is named ``.`` the copy holds
+what is in it, at its top.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from ..devices.threads import in_a_thread
+from ..errors import PlatformError, Unavailable
+from ..postgres.processes import ProgramFailed, SystemUser, run
+
+PROGRAM = "restic"
+CURE = "Install it (`sudo apt-get install restic`)."
+
+HOST = "jupyter_ext"
+"""Under which copies are filed, whatever this machine is called by now."""
+
+EMPTY = "snapshot is empty"
+"""What it says of a folder without files, of which it makes no copy."""
+
+INCOMPLETE = 3
+"""Exit status of a backup that is there, without some files that could not be read."""
+
+END_SECONDS = 10.0
+
+Report = Callable[[float], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """What a backup made.
+
+    Parameters
+    ----------
+    size
+        Bytes of all files.
+    added
+        Bytes that the repository did not have.
+    unread
+        Files that could not be read, and are not in it.
+    """
+
+    id: str
+    size: int
+    added: int
+    unread: tuple[str, ...] = ()
+
+
+class Restic:
+    """One repository.
+
+    Parameters
+    ----------
+    password_file
+        Of mode 0600: the password is in no command, which everybody sees.
+    user
+        Who runs restic, and whose the repository is.
+    """
+
+    def __init__(
+        self, program: str, repository: Path, password_file: Path, user: SystemUser
+    ) -> None:
+        self._program = program
+        self.repository = repository
+        self._password_file = password_file
+        self._user = user
+
+    async def prepare(self) -> None:
+        """Make the repository where there is none, and open it where a dead run has locked it."""
+
+        def look() -> tuple[bool, bool]:
+            if not (self.repository / "config").exists():
+                return False, False
+            try:
+                return True, any((self.repository / "locks").iterdir())
+            except OSError:
+                # restic itself tells what is wrong with it.
+                return True, True
+
+        made, locked = await in_a_thread(look, "snapshots repository")
+        if not made:
+            await self._run("make the repository", "init", "--quiet")
+        elif locked:
+            # Only locks of processes that are gone.
+            await self._run("unlock the repository", "unlock", "--quiet")
+
+    async def backup(
+        self, folder: Path, excluded: Sequence[str], tag: str, report: Report | None = None
+    ) -> Copy | None:
+        """Copy a folder; what the last copy has is not read again. None: there is nothing in it."""
+        words = [f"--exclude={pattern}" for pattern in excluded]
+        told: dict[str, Any] = {}
+        unread: list[str] = []
+
+        def read(line: str) -> None:
+            message = _message(line)
+            kind = message.get("message_type")
+            if kind == "status" and report is not None:
+                report(float(message.get("percent_done", 0)))
+            elif kind == "error":
+                unread.append(str(message.get("item", "")))
+            elif kind == "summary":
+                told.update(message)
+
+        try:
+            await self._run(
+                "copy the files",
+                *("backup", "--json", f"--host={HOST}", f"--tag={tag}", *words, "."),
+                folder=folder,
+                on_line=read,
+            )
+        except _Failed as failed:
+            if EMPTY in failed.problem.message:
+                return None
+            if failed.code != INCOMPLETE or not told:
+                raise failed.problem from failed
+            if not unread:
+                unread.append("a file")
+        return Copy(
+            str(told["snapshot_id"]),
+            int(told["total_bytes_processed"]),
+            int(told["data_added"]),
+            tuple(unread),
+        )
+
+    async def restore(self, id: str, folder: Path, target: str) -> None:
+        """Bring a copy back below a folder, and compare what was written with what should be."""
+        await self._run(
+            "bring the files back",
+            *("restore", "--verify", f"--target={folder / target}", "--", id),
+        )
+
+    async def copies(self, tag: str = "") -> Sequence[str]:
+        """Return the ids of all copies, or of those with a tag."""
+        words = [f"--tag={tag}"] if tag else []
+        told = await self._run("list the copies", "snapshots", "--json", *words)
+        return [str(each["id"]) for each in json.loads(told) or ()]
+
+    async def forget(self, ids: Sequence[str], *, prune: bool = True) -> None:
+        """Remove copies and, at once or with the next ones, what no other one needs."""
+        if ids:
+            await self._run("remove copies", "forget", "--quiet", "--", *ids)
+        if prune:
+            await self._run("free what no copy needs", "prune", "--quiet", "--max-unused=0")
+
+    async def _run(
+        self,
+        what: str,
+        *words: str,
+        folder: Path = Path("/"),
+        on_line: Callable[[str], None] | None = None,
+    ) -> str:
+        environment = {
+            "RESTIC_REPOSITORY": str(self.repository),
+            "RESTIC_PASSWORD_FILE": str(self._password_file),
+            "RESTIC_PROGRESS_FPS": "2",
+        }
+        try:
+            return await run(
+                [self._program, "--no-cache", *words],
+                user=self._user,
+                environment=environment,
+                folder=folder,
+                on_line=on_line,
+            )
+        except ProgramFailed as error:
+            problem = _explained(what, error)
+            if error.code == INCOMPLETE or EMPTY in problem.message:
+                raise _Failed(error.code, problem) from error
+            raise problem from error
+        except OSError as error:
+            raise Unavailable(f"restic could not {what}: {error}.", CURE) from error
+
+
+class _Failed(Exception):
+    def __init__(self, code: int, problem: PlatformError) -> None:
+        super().__init__(str(problem))
+        self.code = code
+        self.problem = problem
+
+
+async def end_runs(sign: str) -> None:
+    """Kill runs whose command has a sign, of servers that are gone.
+
+    Raises
+    ------
+    Unavailable
+        One does not end.
+    """
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + END_SECONDS
+    while there := await in_a_thread(lambda: runs(sign), "restic runs"):
+        if loop.time() > deadline:
+            raise Unavailable(f"restic (process {there[0]}) does not end.", "Kill it.")
+        for pid in there:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        await asyncio.sleep(0.05)
+
+
+def runs(sign: str) -> list[int]:
+    """Return the processes of restic whose command has a sign."""
+    return [
+        process.pid
+        for process in psutil.process_iter(["name", "cmdline", "status"])
+        if process.info["name"] == PROGRAM
+        and process.info["status"] != psutil.STATUS_ZOMBIE
+        and any(sign in word for word in process.info["cmdline"] or ())
+    ]
+
+
+def literal(path: Path) -> str:
+    """Return a path as a pattern that means it alone."""
+    return "".join(f"\\{char}" if char in "\\*?[]" else char for char in str(path))
+
+
+def _message(line: str) -> dict[str, Any]:
+    if not line.startswith("{"):
+        return {}
+    try:
+        found = json.loads(line)
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _explained(what: str, error: ProgramFailed) -> Unavailable:
+    lines = [line for line in error.output.splitlines() if line and not line.startswith("{")]
+    said = "; ".join(line.strip() for line in lines[-3:]) or str(error)
+    cure = "The log of the server has more."
+    if "no space left" in error.output:
+        cure = "Make room on the disk, or delete snapshots, and try again."
+    elif "wrong password" in error.output:
+        cure = "The repository was made with another store: set SnapshotSettings.repository."
+    elif "permission denied" in error.output:
+        cure = "Give the folder to the user whose files they are (SnapshotSettings.repository)."
+    elif "already locked" in error.output:
+        cure = "Another server works with the repository: try again when it is done."
+    return Unavailable(f"restic could not {what}: {said}.".replace("..", "."), cure)
