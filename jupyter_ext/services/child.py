@@ -1,0 +1,176 @@
+"""A child process that outlives this server, and what is remembered of it on the disk."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from ..desk.lock import write_private
+from ..store.leases import boot_id, process_start
+
+KEPT = ("PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LANGUAGE", "TZ", "TMPDIR")
+"""Of this server's environment, which may hold keys and tokens in all the rest."""
+
+GATE = 'cd -- "$1" || exit 1; shift; IFS= read -r go || exit 1; exec "$@" </dev/null'
+"""Waits for a word before it becomes the program: where the server dies before it has written down
+which process that is, nothing runs that nobody knows of."""
+
+GRACE = 10.0
+"""Seconds that a process has to end when it is asked to."""
+
+
+@dataclass(frozen=True, slots=True)
+class Child:
+    """A process that was started once.
+
+    Parameters
+    ----------
+    started, boot
+        Tell it from a later process with its number (the kernel's ticks, and of which start of the
+        machine).
+    port
+        Of 127.0.0.1.
+    secret
+        That it was given.
+    """
+
+    pid: int
+    started: int
+    boot: str
+    port: int
+    secret: str = field(repr=False)
+
+    def alive(self) -> bool:
+        """Whether it runs."""
+        # Where it is this process's own child, its end stays in the table until it is asked for.
+        with suppress(ChildProcessError):
+            os.waitpid(self.pid, os.WNOHANG)
+        return self.boot == boot_id() and process_start(self.pid) == self.started
+
+    @property
+    def run(self) -> str:
+        """Which run of the program it is."""
+        return f"{self.pid}:{self.started}"
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What is remembered of a service.
+
+    Parameters
+    ----------
+    wanted
+        Whether it shall run.
+    """
+
+    wanted: bool = False
+    child: Child | None = None
+
+    @classmethod
+    def read(cls, path: Path) -> Record:
+        """Return what a file says; one that can't be read says nothing."""
+        try:
+            found = json.loads(path.read_text(encoding="utf-8"))
+            child = Child(**found["child"]) if found.get("child") else None
+            return cls(bool(found["wanted"]), child)
+        except (OSError, ValueError, KeyError, TypeError):
+            return cls()
+
+    def write(self, path: Path) -> None:
+        """Remember it, for this user's eyes alone."""
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        write_private(path, json.dumps(asdict(self)))
+
+
+class Held:
+    """A process that waits at the gate."""
+
+    def __init__(self, child: Child, gate: int) -> None:
+        self.child = child
+        self._gate = gate
+
+    def release(self) -> None:
+        """Let it become the program."""
+        try:
+            os.write(self._gate, b"go\n")
+        finally:
+            os.close(self._gate)
+
+    def give_up(self) -> None:
+        """Let it end."""
+        os.close(self._gate)
+        with suppress(ChildProcessError):
+            os.waitpid(self.child.pid, 0)
+
+
+def spawn(
+    command: Sequence[str],
+    *,
+    folder: Path,
+    environment: Mapping[str, str],
+    log: Path,
+    port: int,
+    secret: str,
+) -> Held:
+    """Start a process in a session of its own, which waits until it is released.
+
+    Raises
+    ------
+    OSError
+        It can't be started.
+    """
+    reading, writing = os.pipe()
+    try:
+        output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        try:
+            pid = os.posix_spawn(
+                "/bin/sh",
+                ["sh", "-c", GATE, "sh", str(folder), *command],
+                {**clean_environment(), **environment},
+                file_actions=[
+                    (os.POSIX_SPAWN_DUP2, reading, 0),
+                    (os.POSIX_SPAWN_DUP2, output, 1),
+                    (os.POSIX_SPAWN_DUP2, output, 2),
+                ],
+                setsid=True,
+                # Python ignores some signals, and children inherit that.
+                setsigdef=[signal.SIGPIPE, signal.SIGXFSZ, signal.SIGINT],
+                setsigmask=[],
+            )
+        finally:
+            os.close(output)
+    except BaseException:
+        os.close(writing)
+        raise
+    finally:
+        os.close(reading)
+    return Held(Child(pid, process_start(pid) or 0, boot_id(), port, secret), writing)
+
+
+def end(child: Child, grace: float = GRACE) -> bool:
+    """End a process and its session, if need be by force; whether it has ended. Blocks."""
+    for number, seconds in ((signal.SIGTERM, grace), (signal.SIGKILL, 2.0)):
+        if not child.alive():
+            return True
+        with suppress(ProcessLookupError):
+            # Its session's only group that is known; those of its terminals end with these.
+            os.killpg(child.pid, number)
+        until = time.monotonic() + seconds
+        while child.alive() and time.monotonic() < until:
+            time.sleep(0.05)
+    return not child.alive()
+
+
+def clean_environment() -> dict[str, str]:
+    """Return what a program gets of this server's environment."""
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if name in KEPT or name.startswith(("LC_", "XDG_"))
+    }

@@ -1,0 +1,96 @@
+"""The end of a log, of a moment and later, without what must not be read there."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+MOST_BYTES = 512 << 10
+"""Of a file that are looked at."""
+
+LINE = 2000
+"""Characters of a line that are shown."""
+
+HIDDEN = "[hidden]"
+
+_SECRETS = (
+    # In addresses: ?token=…, and a login in front of a host.
+    re.compile(r"(?i)([?&](?:token|ticket|password|api_key|key)=)[^&\s\"']+"),
+    re.compile(r"(\b[a-z][a-z0-9+.-]*://[^/\s:@]*:)[^@\s/]+(?=@)"),
+    # In headers, and in settings: token: …, password = '…'.
+    re.compile(
+        r"(?i)(\bauthorization[\"']?\s*[=:]\s*[\"']?(?:(?:bearer|token|basic)\s+)?)[^\s,;\"']+"
+    ),
+    re.compile(r"(?i)(\bbearer\s+)[\w.~+/=-]{8,}"),
+    re.compile(
+        r"(?i)(\b[\w-]*(?:password|passwd|secret|token|api[_-]?key)[\w-]*[\"']?\s*[=:]\s*[\"']?)"
+        r"[^\s,;&\"']+"
+    ),
+    # In SQL, and in the sentence about the first administrator.
+    re.compile(r"(?i)(\bpassword\s+)'(?:[^']|'')*'"),
+    re.compile(r"(\bpassword )(?=\S*[0-9A-Z_-])[\w-]{8,}"),
+    # Keys and tokens of ours by their form.
+    re.compile(r"()\bjx_[\w-]{8,}"),
+    re.compile(r"()\beyJ[\w-]{8,}\.[\w-]+\.[\w-]+"),
+)
+_TIME = re.compile(
+    r"\W{0,3}(?:[IWEDC] )?"
+    r"(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d(?:[.,]\d{1,6})?)\s?(Z|UTC|[+-]\d\d:?\d\d)?"
+)
+_CONTROL = re.compile(r"\x1b\[[0-9;]*[A-Za-z]|[\x00-\x08\x0b-\x1f\x7f]")
+
+
+def clean(line: str, known: Iterable[str] = ()) -> str:
+    """Return a line without secrets: those that are known, and what looks like one."""
+    for secret in known:
+        if len(secret) >= 4:
+            line = line.replace(secret, HIDDEN)
+    for pattern in _SECRETS:
+        line = pattern.sub(rf"\g<1>{HIDDEN}", line)
+    line = _CONTROL.sub("", line)
+    return line if len(line) <= LINE else f"{line[:LINE]} …"
+
+
+def moment_of(line: str) -> datetime | None:
+    """Return when a line was written, where it says so; without a zone it is UTC."""
+    found = _TIME.match(line)
+    if found is None:
+        return None
+    zone = found[3] or "Z"
+    try:
+        moment = datetime.fromisoformat(
+            f"{found[1]}T{found[2].replace(',', '.')}{'Z' if zone == 'UTC' else zone}"
+        )
+    except ValueError:
+        return None
+    return moment.astimezone(UTC)
+
+
+def since(lines: Sequence[str], moment: datetime | None) -> list[str]:
+    """Return the lines of a moment and later; one without a time has that before it."""
+    if moment is None:
+        return list(lines)
+    for index, line in enumerate(lines):
+        written = moment_of(line)
+        if written is not None and written >= moment:
+            return list(lines[index:])
+    return []
+
+
+def read(path: Path, tail: int, moment: datetime | None, known: Iterable[str] = ()) -> list[str]:
+    """Return the last lines of a file; none where there is no file."""
+    try:
+        with path.open("rb") as file:
+            size = file.seek(0, 2)
+            begin = max(0, size - MOST_BYTES)
+            file.seek(begin)
+            lines = file.read(MOST_BYTES).decode(errors="replace").splitlines()
+    except FileNotFoundError:
+        return []
+    if begin:
+        # Half a line says half of a secret's name.
+        lines = lines[1:]
+    kept = tuple(known)
+    return [clean(line, kept) for line in since(lines, moment)[-tail:]]
