@@ -31,6 +31,7 @@ from traitlets import (
 from .api.services import Gate
 from .api.switch import Switch
 from .desk.address import check_proxy, own_url
+from .desk.comeback import Comeback
 from .desk.lock import DeskLock
 from .desk.remote import RemoteDesk
 from .errors import PlatformError, Unavailable
@@ -167,6 +168,11 @@ class JupyterExt(ExtensionApp):
         klass=object,
         help="Driver that tells which GPUs this machine has, and how busy they are.",
     ).tag(config=True)
+    cluster_dir = Unicode(
+        "",
+        help="Folder of a disk of this machine in which users' databases lie "
+        "(default: `home`; as root /var/lib/jupyter_ext).",
+    ).tag(config=True)
     web_port = Int(
         0,
         min=0,
@@ -198,8 +204,20 @@ class JupyterExt(ExtensionApp):
     def _default_classes(self) -> list[type]:
         from .containers.defaults import ContainerDefaults
         from .idle.settings import IdleThresholds
+        from .postgres.backup_settings import BackupSettings
+        from .postgres.settings import PostgresSettings
+        from .services.settings import ServiceSettings
+        from .snapshots.settings import SnapshotSettings
 
-        return [ContainerDefaults, IdleThresholds, self.docker_driver_class]
+        return [
+            ContainerDefaults,
+            IdleThresholds,
+            PostgresSettings,
+            BackupSettings,
+            SnapshotSettings,
+            ServiceSettings,
+            self.docker_driver_class,
+        ]
 
     @default("home")
     def _default_home(self) -> str:
@@ -272,10 +290,27 @@ class JupyterExt(ExtensionApp):
 
     # -- what Jupyter calls ------------------------------------------------------------------------
 
+    # As JupyterApp has it, not traitlets' Application.
+    def load_config_file(self, suppress_errors: bool = True) -> None:  # type: ignore[override]
+        """Read the product's own file, then Jupyter's, which count more."""
+        from .settings_file import BadSettings, SettingsFile
+
+        try:
+            file = SettingsFile.read(None, os.environ)
+            for name in file.unknown():
+                self.log.warning("%s: %s means nothing", file.path, name)
+            self.update_config(file.traits())
+            if level := file.get("logging", "level"):
+                logging.getLogger("jupyter_ext").setLevel(level.upper())
+        except BadSettings as error:
+            raise TraitError(str(error)) from None
+        super().load_config_file(suppress_errors)
+
     def initialize_settings(self) -> None:
         """Decide who is the desk, before anything of it is built."""
         # What the rooms of the house log goes where Jupyter's own log goes.
         logging.getLogger("jupyter_ext").parent = self.serverapp.log
+        self.comeback = Comeback(self.serverapp)
         self._home_folder = Path(self.home).expanduser().absolute()
         self._gate = Gate()
         self._switch = Switch(self.serverapp.web_app)

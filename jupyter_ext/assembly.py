@@ -12,8 +12,6 @@ from typing import TYPE_CHECKING, cast
 
 from jupyter_server.auth import User
 
-from .accounts import audit_routes, login_routes, quota_routes
-from .accounts import routes as account_routes
 from .accounts.api_keys import ApiKeyManager
 from .accounts.audit import AuditManager
 from .accounts.departures import DepartureManager
@@ -43,64 +41,42 @@ from .api.services import Gate, Services
 from .api.socket import SocketCounter
 from .api.switch import Handler
 from .api.uploads import UploadCounter
-from .containers import matrix_routes as container_matrix_routes
-from .containers import routes as container_routes
 from .containers.defaults import ContainerDefaults
 from .containers.service import ContainerService
 from .desk.lock import write_private
-from .devices import matrix_routes as device_matrix_routes
-from .devices import routes as device_routes
+from .desk.no_files import NoFiles
 from .devices.gpus import GpuManager
 from .devices.live import DeviceFeed
 from .devices.manager import DeviceManager
 from .devices.matrix import MatrixDevices
 from .devices.watch import GpuDriver, GpuWatch
+from .endpoints import FEEDS, ROUTES, SOCKETS
 from .errors import Forbidden, InvalidRequest, PlatformError
-from .events import routes as event_routes
 from .events.bus import Bus
 from .events.manager import EventManager
 from .events.topics import TOPICS
-from .idle import routes as idle_routes
 from .idle.service import IdleService
 from .idle.settings import IdleThresholds
-from .operations import routes as operation_routes
+from .measuring import sources
 from .operations.manager import Operations
+from .postgres.backup_settings import BackupSettings
+from .postgres.service import PostgresService
+from .postgres.settings import PostgresSettings
+from .services.room import ServiceRoom
+from .services.settings import ServiceSettings
+from .snapshots.service import SnapshotService
+from .snapshots.settings import SnapshotSettings
 from .store.database import Store
 from .store.leases import ServerLease
-from .system import routes as system_routes
-from .system.manager import SystemManager, program_probe
-from .web import routes as web_routes
+from .system.loop_lag import LoopLag
+from .system.manager import SystemManager
+from .system.metrics import MetricsManager
 from .web.listener import Listener, tls_options
 from .web.manager import PageManager
 from .web.names import Names
 
 if TYPE_CHECKING:
     from .app import JupyterExt
-
-ROUTES = [
-    *system_routes.ROUTES,
-    *account_routes.ROUTES,
-    *quota_routes.ROUTES,
-    *audit_routes.ROUTES,
-    *login_routes.ROUTES,
-    *operation_routes.ROUTES,
-    *event_routes.ROUTES,
-    *container_routes.ROUTES,
-    *container_matrix_routes.ROUTES,
-    *web_routes.ROUTES,
-    *idle_routes.ROUTES,
-    *device_routes.ROUTES,
-    *device_matrix_routes.ROUTES,
-    *docs.ROUTES,
-]
-SOCKETS = [*container_routes.SOCKETS]
-FEEDS = [
-    *account_routes.FEEDS,
-    *operation_routes.FEEDS,
-    *event_routes.FEEDS,
-    *container_routes.FEEDS,
-    *device_routes.FEEDS,
-]
 
 LOCAL_KEY_LIFE = timedelta(hours=2)
 """Of the key that kernels and the local command line read from a file."""
@@ -184,9 +160,6 @@ class Desk:
             self.containers.people,
             lambda engine_id: self.containers.registry.by_engine.get(engine_id),
         )
-        names = Names(app.web_url)
-        self.pages = PageManager(self.store, self.containers.doors, names, app.web_session_lifetime)
-        self.listener = self._page_listener(names)
         self.idle = IdleService(
             self.store,
             self.bus,
@@ -196,6 +169,47 @@ class Desk:
             self.gpu_watch,
             IdleThresholds(parent=app),
         )
+        self.postgres = PostgresService(
+            self.store,
+            self.bus,
+            self.operations,
+            self.containers.people,
+            ledger,
+            PostgresSettings(parent=app),
+            BackupSettings(parent=app),
+            home=home,
+            folder=app.cluster_dir,
+        )
+        self.snapshots = SnapshotService(
+            self.store,
+            self.bus,
+            self.operations,
+            self.containers,
+            self.postgres,
+            SnapshotSettings(parent=app),
+            notebook_root=None if _without_files(app) else Path(app.serverapp.root_dir),
+            home=home,
+            folder=app.cluster_dir,
+        )
+        self.rooms = ServiceRoom(
+            ServiceSettings(parent=app),
+            self.bus,
+            self.postgres,
+            app.comeback,
+            app.serverapp.log,
+            home=home,
+            notebooks=Path(app.serverapp.root_dir),
+        )
+        names = Names(app.web_url)
+        self.pages = PageManager(
+            self.store,
+            self.containers.doors,
+            names,
+            app.web_session_lifetime,
+            {"vscode": self.rooms.editor_door},
+        )
+        self.listener = self._page_listener(names)
+        self.users.databases = self.postgres.access
         self.registration = RegistrationManager(
             self.store,
             passwords,
@@ -205,19 +219,27 @@ class Desk:
             app.registration,
             self.containers.awaits,
         )
+        # First: their images are containers' belongings, too.
+        self.departures.add_belongings(self.snapshots.manager)
         self.departures.add_belongings(self.containers.belongings)
+        self.departures.add_belongings(self.postgres.access)
+        self.departures.on_departure(self.postgres.access.forget)
+        self.departures.on_departure(self.snapshots.forget)
         self.departures.add_belongings(self.operations)
         self.system = SystemManager(
             home,
             {
-                "jupyter": lambda: ("running", None),
                 "docker": self.containers.probe,
-                "postgres": program_probe("postgres", "pg_ctl", "pg_ctlcluster"),
-                "vscode": program_probe("code-server"),
+                **self.rooms.probes,
+                "store": self.lease.probe,
+                "backups": self.postgres.archiving.probe,
+                "snapshots": self.snapshots.probe,
                 "pages": self.listener.probe if self.listener else lambda: ("off", None),
             },
             self.gpu_watch.measures,
         )
+        self.loop_lag = LoopLag()
+        self.metrics = MetricsManager(sources(self))
         self.events = EventManager(self.bus, TOPICS)
         self.reference = docs.Reference(app.serverapp.base_url)
         self.services = Services(
@@ -245,6 +267,7 @@ class Desk:
         )
         managers = [
             self.system,
+            self.metrics,
             self.users,
             self.departures,
             self.roles,
@@ -259,6 +282,14 @@ class Desk:
             *self.containers.managers,
             self.idle.manager,
             self.gpus,
+            self.postgres.databases,
+            self.postgres.maker,
+            self.rooms.manager,
+            self.postgres.backups,
+            self.postgres.restores,
+            self.postgres.sides,
+            self.snapshots.manager,
+            self.snapshots.restores,
             self.pages,
             devices,
             DeviceFeed(devices),
@@ -346,6 +377,9 @@ class Desk:
         if self.listener is not None:
             self.listener.start()
         self.idle.start()
+        self.postgres.start()
+        await self.rooms.start()
+        self.loop_lag.start()
         await self.operations.resume()
 
     async def stop(self) -> None:
@@ -354,6 +388,9 @@ class Desk:
             self._rotation.cancel()
         if self.listener is not None:
             await self.listener.stop()
+        await self.loop_lag.stop()
+        await self.rooms.stop()
+        await self.postgres.stop()
         await self.idle.stop()
         await self.gpu_watch.stop()
         await self.containers.stop()
@@ -385,3 +422,7 @@ class Desk:
                 await self._write_token()
             except (PlatformError, OSError) as error:
                 _log.warning("The key of kernels could not be renewed: %s", error)
+
+
+def _without_files(app: JupyterExt) -> bool:
+    return issubclass(app.serverapp.contents_manager_class, NoFiles)

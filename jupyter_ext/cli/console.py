@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 class Console(Protocol):
     """What commands need of the place where they are run."""
 
+    kept: bool
+    """Whether what is shown goes into a file, which others may get to see."""
+
     @property
     def interactive(self) -> bool:
         """Whether a person sits there."""
@@ -38,6 +41,8 @@ class Console(Protocol):
 
 class TerminalConsole:
     """Standard output for results, standard error for everything else."""
+
+    kept = False
 
     @property
     def interactive(self) -> bool:
@@ -99,20 +104,29 @@ def _unseen(operation: Thing) -> None:
 def _bars(title: str) -> Iterator[OnProgress]:
     """Show one bar for the whole, and one for each layer of an image."""
     from rich.console import Console as RichConsole
-    from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn
+    from rich.progress import BarColumn, DownloadColumn, Progress, Task, TaskID, TextColumn
+    from rich.text import Text
 
     from .views import clean
+
+    class Amount(DownloadColumn):
+        """Bytes of a layer; of the whole, of which only a part is told, percents."""
+
+        def render(self, task: Task) -> Text:
+            if "whole" not in task.fields:
+                return super().render(task)
+            return Text(f"{task.percentage:.0f}%" if task.total else "")
 
     layers: dict[str, TaskID] = {}
     with Progress(
         TextColumn("{task.description}", markup=False),
         BarColumn(bar_width=30),
-        DownloadColumn(),
+        Amount(),
         TextColumn("{task.fields[status]}", markup=False),
         console=RichConsole(stderr=True),
         transient=True,
     ) as progress:
-        whole = progress.add_task(title, total=None, status="")
+        whole = progress.add_task(title, total=None, status="", whole=True)
 
         def on_progress(operation: Thing) -> None:
             details = operation.get("details") or {}
@@ -124,6 +138,13 @@ def _bars(title: str) -> Iterator[OnProgress]:
                 status = clean(layer.get("status"))
                 current = layer.get("current") or 0
                 progress.update(layers[name], total=total, completed=current, status=status)
-            progress.update(whole, status=clean(operation.get("message") or ""))
+            done = operation.get("progress")
+            known = isinstance(done, int | float)
+            progress.update(
+                whole,
+                total=1.0 if known else None,
+                completed=done if known else 0,
+                status=clean(operation.get("message") or ""),
+            )
 
         yield on_progress

@@ -16,10 +16,17 @@ from .session import Session
 
 COMMANDS = {
     "status": ("commands.system:status", "Show how the server and its services are."),
+    "start": ("commands.services:start", "Start a service, or all."),
+    "stop": ("commands.services:stop", "Stop a service, or all with the server itself."),
+    "restart": ("commands.services:restart", "Restart a service, or all with the server itself."),
+    "logs": ("commands.services:logs", "Show the logs of services."),
     "container": ("commands.containers:container", "Make, use and delete containers."),
     "gpu": ("commands.gpus:gpu", "See GPUs, who has them, and who waits."),
     "device": ("commands.devices:device", "See hosts with an engine; add, drain and remove them."),
     "image": ("commands.images:image", "List, pull, build, share and delete images."),
+    "db": ("commands.databases:db", "Make, clone, open and drop PostgreSQL databases."),
+    "backup": ("commands.backups:backup", "Back up databases; go back to any moment since."),
+    "snapshot": ("commands.snapshots:snapshot", "Keep a workspace, and bring it back."),
     "operation": ("commands.operations:operation", "See and cancel long work."),
     "events": ("commands.system:events", "Follow what happens."),
     "api": ("commands.accounts:api", "Make, list and revoke API keys."),
@@ -27,8 +34,10 @@ COMMANDS = {
     "role": ("commands.roles:role", "Make and delete roles."),
     "invitation": ("commands.roles:invitation", "Invite people to register."),
     "whoami": ("commands.users:whoami", "Show whose credential the server sees."),
+    "config": ("commands.settings:config", "Show and change the configuration file."),
     "quota": ("commands.quotas:quota", "See and set what users may have."),
     "audit": ("commands.audit:audit", "Show who did what."),
+    "admin": ("commands.admin:admin", "Back up and restore the server's own store; renew its key."),
     "serve": ("commands.system:serve", "Start a server without kernels, for a team."),
 }
 
@@ -51,7 +60,7 @@ Exit codes: 0 ok, 1 error, 2 wrong usage, 3 not found, 4 permission denied."""
 )
 @click.version_option(__version__, "-v", "--version", message="%(prog)s %(version)s")
 def root() -> None:
-    """Containers and images from the command line, by the server that JupyterLab runs."""
+    """Containers, images, databases: from the command line, by the server that JupyterLab runs."""
 
 
 def run(argv: Sequence[str], name: str = "pig") -> int:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from ..client import Client
     from ..client.call import OnProgress
     from ..client.things import Thing
+    from ..settings_file import SettingsFile
 
 EXIT_CODES: list[tuple[type[PlatformError], int]] = [
     (NotFound, 3),
@@ -30,8 +31,22 @@ EXIT_CODES: list[tuple[type[PlatformError], int]] = [
 ]
 """Of errors; everything else is 1."""
 
-LISTS = ("container", "device", "image", "operation", "user", "role", "invitation")
+LISTS = (
+    "backup",
+    "container",
+    "database",
+    "device",
+    "image",
+    "operation",
+    "snapshot",
+    "user",
+    "role",
+    "invitation",
+)
 """Kinds of things that have a command to list them."""
+
+GROUPS = {"database": "db"}
+"""Groups of commands that are not called as what they are about."""
 
 
 @dataclass
@@ -68,9 +83,8 @@ class Session:
         if self.make_client is not None:
             return self.make_client()
         from ..client import Client
-        from .settings import Settings
 
-        settings = Settings.read(self.config, self.environ)
+        settings = self.settings
         self._log(settings.get("logging", "level"))
         url = self.url or self.environ.get("PIG_URL") or settings.get("system", "url")
         key = self.api_key or self.environ.get("PIG_API_KEY")
@@ -82,6 +96,16 @@ class Session:
             home=self.environ.get("PIG_HOME"),
             timeout=self.timeout,
         )
+
+    @property
+    def settings(self) -> SettingsFile:
+        """The configuration file."""
+        from ..settings_file import BadSettings, SettingsFile
+
+        try:
+            return SettingsFile.read(self.config, self.environ)
+        except BadSettings as error:
+            raise click.UsageError(str(error)) from error
 
     def close(self) -> None:
         """Close the client, where one was made."""
@@ -178,7 +202,7 @@ class Session:
 
     def listing(self, kind: str) -> str:
         """Return the command that lists things of a kind."""
-        return f"{self.program} {kind} list"
+        return f"{self.program} {GROUPS.get(kind, kind)} list"
 
 
 pass_session = click.make_pass_decorator(Session)

@@ -19,6 +19,8 @@ CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 STATUS_STYLES = {
     "running": "green",
     "ready": "green",
+    "starting": "yellow",
+    "stopping": "yellow",
     "succeeded": "green",
     "healthy": "green",
     "paused": "yellow",
@@ -247,6 +249,17 @@ def size(number: object) -> str:
             return f"{amount:.0f} {unit}" if unit == "B" else f"{amount:.3g} {unit}"
         amount /= 1000
     return f"{amount:.3g} TB"
+
+
+def duration(seconds: object) -> str:
+    """Return seconds as people read them: ``2 d 3 h``."""
+    if not isinstance(seconds, int | float):
+        return ""
+    days, rest = divmod(int(seconds), 86_400)
+    hours, rest = divmod(rest, 3600)
+    minutes, left = divmod(rest, 60)
+    parts = [(days, "d"), (hours, "h"), (minutes, "min"), (left, "s")]
+    return " ".join(f"{number} {unit}" for number, unit in parts if number) or "0 s"
 
 
 def ago(moment: object, now: datetime | None = None) -> str:

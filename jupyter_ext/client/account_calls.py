@@ -73,10 +73,18 @@ def user_create(
     *,
     role: str | None = None,
     email: str | None = None,
+    databases: Sequence[str] | None = None,
     **more: Any,
 ) -> Call[Thing]:
-    """Make an account (the administrator's)."""
+    """Make an account (the administrator's).
+
+    Parameters
+    ----------
+    databases
+        That are there, and that they may use.
+    """
     fields = {"username": username, "password": password, "role": role, "email": email, **more}
+    fields["databases"] = None if databases is None else list(databases)
     return Call("POST", path("users"), bare, thing, body=given(None, fields))
 
 

@@ -20,8 +20,10 @@ from .account_groups import (
     AsyncRoles,
     AsyncUsers,
 )
+from .backup_groups import AsyncBackups
 from .call import Call, OnProgress, thing
 from .containers_aio import AsyncContainers, AsyncOperations
+from .database_groups import AsyncDatabases
 from .device_groups import AsyncDevices, AsyncGpus
 from .discovery import Server, find_server
 from .events import Event, event_of
@@ -40,6 +42,8 @@ from .flow import (
 )
 from .groups import AsyncImages, AsyncSystem
 from .live_aio import AsyncLive
+from .service_groups import AsyncServices
+from .snapshot_calls import AsyncSnapshots
 from .sse import ServerSentEvent, SseParser
 from .transport import HEARTBEAT_TIMEOUT, answer_of, options, reset_delay, retriable
 
@@ -74,6 +78,10 @@ class AsyncClient:
         self.quotas = AsyncQuotas(self)
         self.devices = AsyncDevices(self)
         self.gpus = AsyncGpus(self)
+        self.databases = AsyncDatabases(self)
+        self.services = AsyncServices(self)
+        self.backups = AsyncBackups(self)
+        self.snapshots = AsyncSnapshots(self)
         self.audit = AsyncAudit(self)
         self.system = AsyncSystem(self)
 
@@ -103,7 +111,7 @@ class AsyncClient:
         body: Any = None,
     ) -> Any:
         """Send a request to any path (``/api/v1/…``) and return the reply's JSON as it is."""
-        headers = {"Accept": "application/json"}
+        headers = {"Accept": "application/json", "Accept-Language": "en"}
         request = Request(method.upper(), path, params or {}, headers, body)
         return (await self._run(send(request, self.server))).json()
 

@@ -54,7 +54,13 @@ class Call(Generic[T]):
 
 def path(*parts: object) -> str:
     """Join the parts of a path below ``/api/v1``, each quoted."""
-    return V1 + "/".join(quote(str(part), safe=":@") for part in parts)
+    return V1 + "/".join(map(_segment, parts))
+
+
+def _segment(part: object) -> str:
+    text = quote(str(part), safe=":@")
+    # As they are, these two would be taken for steps through folders.
+    return text.replace(".", "%2E") if text in (".", "..") else text
 
 
 def nothing(_: Any) -> None:

@@ -12,8 +12,10 @@ from typing import Any, Self, TypeVar
 import httpx
 
 from .account_groups import ApiKeys, Audit, Invitations, Quotas, Roles, Users
+from .backup_groups import Backups
 from .call import Call, OnProgress, thing
 from .containers import Containers, Operations
+from .database_groups import Databases
 from .device_groups import Devices, Gpus
 from .discovery import Server, find_server
 from .events import Event, event_of
@@ -32,6 +34,8 @@ from .flow import (
 )
 from .groups import Images, System
 from .live import Live
+from .service_groups import Services
+from .snapshot_calls import Snapshots
 from .sse import ServerSentEvent, SseParser
 from .transport import HEARTBEAT_TIMEOUT, answer_of, options, reset_delay, retriable
 
@@ -87,6 +91,10 @@ class Client:
         self.quotas = Quotas(self)
         self.devices = Devices(self)
         self.gpus = Gpus(self)
+        self.databases = Databases(self)
+        self.services = Services(self)
+        self.backups = Backups(self)
+        self.snapshots = Snapshots(self)
         self.audit = Audit(self)
         self.system = System(self)
 
@@ -116,7 +124,7 @@ class Client:
         body: Any = None,
     ) -> Any:
         """Send a request to any path (``/api/v1/…``) and return the reply's JSON as it is."""
-        headers = {"Accept": "application/json"}
+        headers = {"Accept": "application/json", "Accept-Language": "en"}
         request = Request(method.upper(), path, params or {}, headers, body)
         return self._run(send(request, self.server)).json()
 

@@ -1,4 +1,4 @@
-"""What the tab key offers after ``%container``: sub-commands, options, names."""
+"""What the tab key offers after ``%container`` and others: sub-commands, options, names."""
 
 from __future__ import annotations
 
@@ -8,9 +8,19 @@ from typing import Any
 import click
 from click.shell_completion import ShellComplete
 
+from ..cli.commands.backups import backup
 from ..cli.commands.complete import container_names
 from ..cli.commands.containers import container
+from ..cli.commands.snapshots import snapshot
 from ..cli.session import Session
+from .databases import database
+
+COMMANDS: dict[str, click.Command] = {
+    "%backup": backup,
+    "%container": container,
+    "%database": database,
+    "%snapshot": snapshot,
+}
 
 _session = Session(program="%container", timeout=1.5)
 
@@ -33,7 +43,8 @@ def suggestions(line: str, symbol: str, session: Session) -> list[str]:
     if magic.startswith("%%"):
         found = _names(session, typed) if not words else []
     else:
-        completer = ShellComplete(container, {"obj": session}, "container", "")
+        command = COMMANDS[magic]
+        completer = ShellComplete(command, {"obj": session}, magic, "")
         found = [item.value for item in completer.get_completions(words, typed)]
     kept = len(typed) - len(symbol) if typed.endswith(symbol) else 0
     return [word[kept:] for word in found]

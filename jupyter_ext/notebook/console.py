@@ -23,6 +23,7 @@ class NotebookConsole:
     """Displays for results, streams for what processes print."""
 
     interactive = False
+    kept = True
 
     def __init__(self) -> None:
         self._shown: Any = None

@@ -1,4 +1,4 @@
-"""``%container``, ``%gpu`` and ``%image``: the command line's own commands, in a cell."""
+"""``%container``, ``%image``, ``%database`` and so on: the command line's commands, in a cell."""
 
 from __future__ import annotations
 
@@ -10,15 +10,18 @@ import click
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.core.magic import Magics, line_cell_magic, line_magic, magics_class
 
+from ..cli.commands.backups import backup
 from ..cli.commands.containers import container
 from ..cli.commands.gpus import gpu
 from ..cli.commands.images import image
+from ..cli.commands.snapshots import snapshot
 from ..cli.console import Console, TerminalConsole
 from ..cli.lazy import Command
-from ..cli.session import Session
+from ..cli.session import GROUPS, Session
 from ..cli.views import View
 from ..errors import PlatformError
 from .console import NotebookConsole
+from .databases import database
 from .failure import CommandFailed
 from .script import Script
 
@@ -32,8 +35,10 @@ class CellSession(Session):
     cell: str = ""
 
     def listing(self, kind: str) -> str:
-        """Return the magic that lists containers; for the rest there is the command line."""
-        return f"{PROGRAM} list" if kind == "container" else f"pig {kind} list"
+        """Return the magic that lists things of a kind; for the rest there is the command line."""
+        if kind in ("backup", "container", "database", "image", "snapshot"):
+            return f"%{kind} list"
+        return f"pig {GROUPS.get(kind, kind)} list"
 
 
 class Result:
@@ -104,6 +109,30 @@ class ContainerMagics(Magics):
         ``%image --help`` shows all.
         """
         return self._run(image, _split(line) or ["list"], "%image")
+
+    @line_magic("database")  # type: ignore[arg-type]  # IPython types it as never called
+    def database(self, line: str) -> Any:
+        """Use PostgreSQL databases: ``%database list``, ``create``, ``use``, ``clone``, ``drop``.
+
+        ``%database use NAME`` opens one for ``psycopg.connect()`` and JupySQL's ``%sql``.
+        """
+        return self._run(database, _split(line) or ["list"], "%database")
+
+    @line_magic("backup")  # type: ignore[arg-type]  # IPython types it as never called
+    def backup(self, line: str) -> Any:
+        """Go back in time: ``%backup list``, ``create``, ``restore``, ``verify``, ``delete``.
+
+        ``%backup restore --to TIME`` shows what would happen; with ``--yes`` it happens.
+        """
+        return self._run(backup, _split(line) or ["list"], "%backup")
+
+    @line_magic("snapshot")  # type: ignore[arg-type]  # IPython types it as never called
+    def snapshot(self, line: str) -> Any:
+        """Use snapshots of your workspace: ``%snapshot list``, ``create``, ``restore``, ``delete``.
+
+        A restore makes what is there now a snapshot of its own.
+        """
+        return self._run(snapshot, _split(line) or ["list"], "%snapshot")
 
     def _run(self, command: click.Command, words: list[str], name: str) -> Any:
         session = self.session

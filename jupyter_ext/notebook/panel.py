@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from html import escape
 from typing import Any
 
-from ..cli.commands.containers import listing
+from ..cli.commands.container_views import listing
 from ..cli.views import Table, clean
 from ..client import Client
 from ..client.things import Thing

@@ -8,7 +8,7 @@ from typing import Any
 
 import ipywidgets as widgets
 
-from ..cli.commands.containers import published
+from ..cli.commands.container_views import published
 from ..cli.views import ago, clean, size
 from ..client.things import Thing
 from .feed import Usage

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any
 
 import click
@@ -13,8 +13,9 @@ from ...client import specs
 from ...client.things import Thing
 from ..lazy import Group
 from ..session import Session, pass_session
-from ..views import Column, Details, Done, Table, View, ago, size
+from ..views import Details, Done, Table, View, size
 from .complete import container_names, device_names, image_names
+from .container_views import NONE, address, details, listing, measured, published
 from .several import delete_each
 
 REF = click.argument("ref", metavar="CONTAINER", shell_complete=container_names)
@@ -22,25 +23,6 @@ REFS = click.argument(
     "refs", metavar="CONTAINER...", nargs=-1, required=True, shell_complete=container_names
 )
 STATUSES = ("created", "running", "paused", "restarting", "exited", "dead", "lost")
-
-COLUMNS = [
-    Column("NAME", lambda c: c["name"]),
-    Column("STATUS", lambda c: c["status"]),
-    Column("IMAGE", lambda c: c["image"]),
-    Column("PORTS", lambda c: published(c.get("ports") or {})),
-    Column("CREATED", lambda c: ago(c.get("created_at"))),
-    Column("ID", lambda c: str(c["id"])[:12]),
-]
-OWNER = Column("OWNER", lambda c: c.get("owner"))
-STATS_COLUMNS = [
-    Column("NAME", lambda s: s["name"]),
-    Column("CPU %", lambda s: _percent(s.get("cpu_usage")), right=True),
-    Column("MEMORY", lambda s: f"{size(s.get('memory_usage'))} / {size(s.get('memory_limit'))}"),
-    Column("NETWORK IN / OUT", lambda s: _pair(s.get("network"), "rx_bytes", "tx_bytes")),
-    Column("DISK READ / WRITTEN", lambda s: _pair(s.get("block"), "read_bytes", "write_bytes")),
-    Column("PROCESSES", lambda s: s.get("pids"), right=True),
-]
-NONE = "No containers yet. Start one with `container run IMAGE`."
 
 
 @click.group(cls=Group)
@@ -63,33 +45,7 @@ def list_containers(session: Session, status: str | None) -> View:
 @pass_session
 def show_container(session: Session, ref: str) -> View:
     """Show all of a container."""
-    found = session.client.containers.get(ref)
-    config, state = found.get("config") or {}, found.get("state") or {}
-    return Details(
-        found,
-        [
-            ("name", found.get("name")),
-            ("id", found.get("id")),
-            ("cid", found.get("cid")),
-            ("status", found.get("status")),
-            ("health", found.get("health")),
-            ("exit code", state.get("exit_code") if found.get("status") == "exited" else None),
-            ("error", state.get("error")),
-            ("image", found.get("image")),
-            ("command", " ".join(map(str, config.get("command") or []))),
-            ("ports", published(found.get("ports") or {})),
-            ("environment", config.get("environment")),
-            ("folders", [_mount(mount) for mount in found.get("mounts") or []]),
-            ("CPU", found.get("cpu") or "no limit"),
-            ("memory", size(found.get("memory_bytes") or None) or "no limit"),
-            ("device", found.get("device")),
-            ("restarts", found.get("restart_policy")),
-            ("created", found.get("created_at")),
-            ("started", state.get("started_at")),
-            ("idle", _idle(found.get("idle"))),
-            ("owner", found.get("owner")),
-        ],
-    )
+    return details(session.client.containers.get(ref))
 
 
 @container.command("run", context_settings={"allow_interspersed_args": False})
@@ -335,8 +291,8 @@ def show_connection(session: Session, ref: str, password: bool) -> View:
         found,
         [
             ("ssh", ssh and f"ssh -p {ssh} {found['user']}@{host}"),
-            ("JupyterLab", _address(host, ports.get("jupyter"))),
-            ("TensorBoard", _address(host, ports.get("tensorboard"))),
+            ("JupyterLab", address(host, ports.get("jupyter"))),
+            ("TensorBoard", address(host, ports.get("tensorboard"))),
             ("password", found.get("password") or hidden),
         ],
     )
@@ -372,17 +328,11 @@ def show_stats(session: Session, refs: tuple[str, ...], watch: bool) -> View | N
         time.sleep(2)
 
 
-def listing(found: Sequence[Thing], empty: str = NONE, total: int | None = None) -> Table:
-    """Return containers as a table, with their owners where it shows several people's."""
-    several = len({c.get("owner") for c in found}) > 1
-    return Table([*COLUMNS, OWNER] if several else COLUMNS, found, empty, total=total)
-
-
 def _stats(session: Session, refs: Iterable[str]) -> Table:
     client = session.client
     found = [client.containers.get(ref) for ref in refs] or client.containers.list("running")
     rows = [Thing({"name": c.name, **client.containers.metrics(c.id)}) for c in found]
-    return Table(STATS_COLUMNS, rows, "No container runs.")
+    return measured(rows)
 
 
 def _changed(containers: Iterable[Thing]) -> Done:
@@ -391,44 +341,6 @@ def _changed(containers: Iterable[Thing]) -> Done:
     return Done(text, done, "\n".join(c.name for c in done))
 
 
-def published(ports: dict[str, int | None]) -> str:
-    """Return ports as ``8080→80/tcp``."""
-    shown = [f"{host}→{inside}" if host else inside for inside, host in ports.items()]
-    return ", ".join(text.removesuffix("/tcp") for text in shown)
-
-
-def _address(host: str, port: int | None) -> str | None:
-    shown = f"[{host}]" if ":" in host else host
-    return f"http://{shown}:{port}" if port else None
-
-
-def _mount(mount: Thing) -> str:
-    mode = ":ro" if mount.get("read_only") else ""
-    return f"{mount.get('host_path')}:{mount.get('container_path')}{mode}"
-
-
-def _idle(idle: Thing | None) -> str | None:
-    """Return what the rules of time say of a container."""
-    if idle is None:
-        return None
-    if idle.get("stopped_at"):
-        return f"stopped at {idle['stopped_at']}, reason: {idle['reason']}"
-    words = [f"since {idle['since']}"]
-    for name, text in (("kept_until", "kept until"), ("stops_at", "stops at")):
-        if idle.get(name):
-            words.append(f"{text} {idle[name]}")
-    return ", ".join(words)
-
-
 def _made_up(image: str) -> str:
     short = image.partition("@")[0].rpartition("/")[2].partition(":")[0]
     return f"{short}-{secrets.token_hex(2)}"
-
-
-def _percent(value: object) -> str:
-    return f"{value:.1f}" if isinstance(value, int | float) else ""
-
-
-def _pair(value: Any, first: str, second: str) -> str:
-    found = value or {}
-    return f"{size(found.get(first))} / {size(found.get(second))}"

@@ -8,21 +8,34 @@ import click
 
 from ..lazy import Command
 from ..session import Session, pass_session
-from ..views import Details, View, clean
+from ..views import Details, Table, View, clean, duration
 
 
 @click.command(cls=Command)
+@click.argument("what", required=False, type=click.Choice(["db", "services"]))
 @pass_session
-def status(session: Session) -> View:
-    """Show how the server and its services are."""
+def status(session: Session, what: str | None) -> View:
+    """Show how the server and its services are; of databases or services alone in detail."""
+    if what == "services":
+        from .services import table
+
+        return table(session)
+    if what == "db":
+        from .databases import COLUMNS, NONE
+
+        return Table(COLUMNS, session.client.databases.list(), NONE)
     found = session.client.system.status()
     fields: list[tuple[str, object]] = [
         ("status", found.get("status")),
         ("server", session.client.server.url),
         ("version", found.get("version")),
-        ("up for", _duration(found.get("uptime"))),
+        ("up for", duration(found.get("uptime"))),
     ]
     fields += [(name, state) for name, state in (found.get("services") or {}).items()]
+    fields += [
+        (f"! {problem['service']}", f"{problem['what']} {problem.get('cure') or ''}".strip())
+        for problem in found.get("problems") or ()
+    ]
     return Details(found, fields)
 
 
@@ -57,13 +70,3 @@ def serve(arguments: tuple[str, ...]) -> None:
     from jupyter_ext.desk.serve import serve as start
 
     start(list(arguments))
-
-
-def _duration(seconds: object) -> str:
-    if not isinstance(seconds, int | float):
-        return ""
-    days, rest = divmod(int(seconds), 86_400)
-    hours, rest = divmod(rest, 3600)
-    minutes, left = divmod(rest, 60)
-    parts = [(days, "d"), (hours, "h"), (minutes, "min"), (left, "s")]
-    return " ".join(f"{number} {unit}" for number, unit in parts if number) or "0 s"

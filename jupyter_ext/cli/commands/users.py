@@ -63,6 +63,7 @@ def show_user(session: Session, name: str) -> View:
         ("role", found.get("role")),
         ("enabled", found.get("enabled")),
         ("email", found.get("email")),
+        ("databases", flat(found.get("databases") or [])),
         ("permissions beside the role's", flat(found.get("permissions") or [])),
         ("created", found.get("created_at")),
         ("last login", found.get("last_login") or "never"),
@@ -73,15 +74,29 @@ def show_user(session: Session, name: str) -> View:
 @user.command("create")
 @click.option("--role", metavar="ROLE", help="What they may do.  [user]", shell_complete=role_names)
 @click.option("--email")
+@click.option(
+    "--database",
+    "databases",
+    metavar="NAME",
+    multiple=True,
+    help="A database that is there and that they may use; several times for several.",
+)
 @click.option("--password-stdin", is_flag=True, help="Read the password from standard input.")
 @click.argument("name")
 @pass_session
 def create_user(
-    session: Session, name: str, role: str | None, email: str | None, password_stdin: bool
+    session: Session,
+    name: str,
+    role: str | None,
+    email: str | None,
+    databases: tuple[str, ...],
+    password_stdin: bool,
 ) -> View:
     """Make an account; asks for the password."""
     password = _password(session, name, password_stdin)
-    made = session.client.users.create(name, password, role=role, email=email)
+    made = session.client.users.create(
+        name, password, role=role, email=email, databases=databases or None
+    )
     return Done(f"Made the account {made.username} ({made.get('role')}).", made, made.username)
 
 

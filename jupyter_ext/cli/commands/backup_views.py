@@ -1,0 +1,96 @@
+"""How backups are shown: in a table, and what a restore would do or did."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from ...client.things import Thing
+from ..views import Column, Details, Done, ago, clean, size
+
+COLUMNS = [
+    Column("ID", lambda b: b["id"]),
+    Column("TYPE", lambda b: b["type"]),
+    Column("SIZE", lambda b: size(b["size_bytes"]), right=True),
+    Column("TAKEN", lambda b: ago(b["created_at"])),
+    Column("RESTORABLE UNTIL", lambda b: until(b)),
+    Column("TESTED", lambda b: ago(b["verified_at"]) if b["verified_at"] else "never"),
+    Column("FOR", lambda b: named(b["databases"])),
+]
+SIDE_COLUMNS = [
+    Column("ID", lambda s: s["id"]),
+    Column("MOMENT", lambda s: local(s["target_time"])),
+    Column("FROM", lambda s: s["backup"]),
+    Column("ADDRESS", lambda s: f"{s['host']}:{s['port']}"),
+    Column("STATUS", lambda s: "running" if s["running"] else "stopped"),
+    Column("MADE", lambda s: ago(s["created_at"])),
+]
+NAMED = 3
+"""Databases that a line tells of; of more their number."""
+
+
+def local(moment: str) -> str:
+    """Return a moment as the clock on the wall shows it, with its zone."""
+    found = datetime.fromisoformat(moment).astimezone()
+    return found.strftime("%Y-%m-%d %H:%M:%S %Z")
+
+
+def named(names: list[str]) -> str:
+    """Return some names, or how many there are."""
+    if len(names) > NAMED:
+        return f"{len(names)} databases"
+    return ", ".join(map(clean, names))
+
+
+def until(backup: Thing) -> str:
+    """Return the last moment to which a backup can be restored: its own end where it is alone."""
+    windows = backup["recovery_window"]
+    return local(max(window["to"] for window in windows)) if windows else "its end"
+
+
+def what(shown: Thing) -> str:
+    """Return what a restore is about."""
+    return ", ".join(map(clean, shown["databases"])) or "the whole cluster"
+
+
+def planned(shown: Thing) -> Details:
+    """Return what a restore would do."""
+    beside, whole = shown["mode"] == "side", not shown["databases"]
+    sizes = shown["bytes"]
+    replaced = f"{what(shown)}; all sessions in there end" if not beside else None
+    return Details(
+        shown,
+        [
+            ("from", shown["backup"]),
+            ("moment", f"{local(shown['target_time'])} (timeline {shown['timeline']})"),
+            ("restores", what(shown)),
+            ("replaces", replaced or "nothing: it is left beside, at a port of its own"),
+            ("keeps", kept(shown, whole)),
+            ("needs", f"{size(sizes['side'])} beside; {size(sizes['free'])} are free"),
+            ("takes", f"about {max(1, round(shown['seconds']))} s"),
+        ],
+    )
+
+
+def kept(shown: Thing, whole: bool) -> str | None:
+    """Return where what was there before is afterwards, and how large it is."""
+    if not shown["kept"]:
+        return None
+    bytes_ = size(shown["bytes"]["kept"])
+    if whole:
+        return f"the cluster of now ({bytes_}) in the folder {clean(shown['kept']['cluster'])}"
+    return f"{bytes_} as {', '.join(map(clean, shown['kept'].values()))}"
+
+
+def restored(shown: Thing) -> Done:
+    """Say what was restored."""
+    moment = local(shown["target_time"])
+    side = shown.get("side")
+    if side:
+        address = side.get("connection_url") or f"{side['host']}:{side['port']}"
+        said = f"The cluster of {moment} is left beside: {address}"
+        return Done(said, shown, side["id"])
+    there = "are" if len(shown["databases"]) > 1 else "is"
+    text = f"{what(shown)} {there} back at {moment}."
+    if shown["kept"]:
+        text += f" What was there before is {', '.join(map(clean, shown['kept'].values()))}."
+    return Done(text[0].upper() + text[1:] if not shown["databases"] else text, shown, what(shown))

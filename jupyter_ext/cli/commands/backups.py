@@ -1,0 +1,179 @@
+"""``backup …``: on the command line and as ``%backup`` in notebooks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+from ...client.moments import backup_for, moment
+from ..lazy import Group
+from ..session import Session, pass_session
+from ..views import Done, Table, View, clean
+from .backup_views import COLUMNS, SIDE_COLUMNS, local, planned, restored
+from .complete import backup_names, database_names
+from .several import delete_each
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+TYPES = ("full", "incremental", "differential")
+NONE = "No backups yet; `create` takes one."
+NO_SIDES = "No restored cluster was left beside."
+
+PATIENCE = 180.0
+"""Seconds: with the first backup the server prepares the repository."""
+
+ID = click.argument("ref", metavar="ID", shell_complete=backup_names)
+IDS = click.argument("refs", metavar="ID...", nargs=-1, required=True, shell_complete=backup_names)
+YES = click.option("-y", "--yes", is_flag=True, help="Don't ask.")
+
+
+def databases_option(text: str) -> Callable[[F], F]:
+    """Return the option that names databases."""
+    return click.option(
+        "--database",
+        "databases",
+        multiple=True,
+        metavar="NAME",
+        help=text,
+        shell_complete=database_names,
+    )
+
+
+@click.group(cls=Group)
+def backup() -> None:
+    """Take, test and delete backups of databases; go back to any moment since."""
+
+
+@backup.command("create")
+@click.option("--type", "kind", type=click.Choice(TYPES), help="How much it holds.  [full]")
+@databases_option("What it is for; repeatable.  [all of yours]")
+@pass_session
+def create_backup(session: Session, kind: str | None, databases: tuple[str, ...]) -> View:
+    """Take a backup: all databases are in it, whichever it is for."""
+    session.timeout = max(session.timeout, PATIENCE)
+    with session.progress("Backing up") as progress:
+        made = session.client.backups.create(
+            type=kind, databases=databases or None, progress=progress
+        )
+    return Done(f"Took {made['id']}: {made['type']}, {made['size']}.", made, made["id"])
+
+
+@backup.command("list")
+@pass_session
+def list_backups(session: Session) -> View:
+    """List backups of your databases, newest first."""
+    found = session.client.backups.list()
+    return Table(COLUMNS, found, NONE, total=found.total)
+
+
+@backup.command("restore")
+@click.option(
+    "--to",
+    metavar="TIME",
+    help="Any moment since the backup: 2026-01-02 15:04:05 on your clock, or 10m ago.  [its end]",
+)
+@databases_option("Which; repeatable.  [the backup's]")
+@click.option("--all", "whole", is_flag=True, help="The whole cluster (administrators).")
+@click.option("--side", is_flag=True, help="Leave it beside, replace nothing (administrators).")
+@click.option(
+    "--timeline", type=int, metavar="N", help="On which TIME is.  [that of the last restore]"
+)
+@click.option("--dry-run", is_flag=True, help="Only show what would happen.")
+@YES
+@click.argument("ref", metavar="[ID]", required=False, shell_complete=backup_names)
+@pass_session
+def restore_backup(
+    session: Session,
+    ref: str | None,
+    to: str | None,
+    databases: tuple[str, ...],
+    whole: bool,
+    side: bool,
+    timeline: int | None,
+    dry_run: bool,
+    yes: bool,
+) -> View:
+    """Bring databases back to a moment; without an ID from the backup that fits.
+
+    What would happen is shown first. What was there before is kept.
+    """
+    if whole and databases:
+        raise click.UsageError("Either --all or --database.")
+    session.timeout = max(session.timeout, PATIENCE)
+    backups = session.client.backups
+    target = moment(to) if to is not None else None
+    names = [] if whole else list(databases) or None
+    if ref is None:
+        ref = backup_for(backups.list(), target, timeline)["id"]
+    if dry_run or not yes:
+        plan = backups.restore(
+            ref, to=target, timeline=timeline, databases=names, side=side, dry_run=True
+        )
+        if dry_run:
+            return planned(plan)
+        session.console.note(repr(planned(plan)))
+        everybody = not (side or plan["databases"])
+        _confirm(session, "Replace what everybody has?" if everybody else "Restore?")
+        # What was read is what is done, whatever the clock says by now.
+        target, names = target and moment(plan["target_time"]), plan["databases"]
+    with session.progress(f"Restoring {ref}") as progress:
+        made = backups.restore(
+            ref, to=target, timeline=timeline, databases=names, side=side, progress=progress
+        )
+    if session.console.kept and made.get("side"):
+        made.side["connection_url"] = None
+    return restored(made)
+
+
+@backup.command("verify")
+@ID
+@pass_session
+def verify_backup(session: Session, ref: str) -> View:
+    """Check every file of a backup, and restore it beside as a test."""
+    session.timeout = max(session.timeout, PATIENCE)
+    with session.progress(f"Testing {ref}") as progress:
+        made = session.client.backups.verify(ref, progress=progress)
+    return Done(f"{ref} can be restored: tested {local(made['verified_at'])}.", made, ref)
+
+
+@backup.command("delete")
+@YES
+@IDS
+@pass_session
+def delete_backups(session: Session, refs: tuple[str, ...], yes: bool) -> View:
+    """Delete backups, and the moments that only they reach (administrators)."""
+    if not yes:
+        _confirm(session, f"Delete {', '.join(map(clean, refs))} for good?")
+    return delete_each(session, refs, session.client.backups.delete)
+
+
+@backup.group("side", cls=Group)
+def side_group() -> None:
+    """See and delete restored clusters that were left beside (administrators)."""
+
+
+@side_group.command("list")
+@pass_session
+def list_sides(session: Session) -> View:
+    """List restored clusters that were left beside."""
+    found = session.client.backups.sides()
+    return Table(SIDE_COLUMNS, found, NO_SIDES, total=found.total)
+
+
+@side_group.command("delete")
+@YES
+@click.argument("refs", metavar="ID...", nargs=-1, required=True)
+@pass_session
+def delete_sides(session: Session, refs: tuple[str, ...], yes: bool) -> View:
+    """Stop restored clusters and delete all that is in them."""
+    if not yes:
+        _confirm(session, f"Delete {', '.join(map(clean, refs))} with all that is in there?")
+    return delete_each(session, refs, session.client.backups.delete_side)
+
+
+def _confirm(session: Session, question: str) -> None:
+    if not session.console.interactive:
+        raise click.UsageError("Nobody is there to be asked: add --yes.")
+    click.confirm(question, abort=True, err=True)
