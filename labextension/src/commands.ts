@@ -253,7 +253,12 @@ export function addToPalette(palette: ICommandPalette, desk: Desk): void {
     CommandIDs.createKey,
     CommandIDs.password,
     CommandIDs.createUser,
-    CommandIDs.addDevice
+    CommandIDs.addDevice,
+    CommandIDs.databases,
+    CommandIDs.createDatabase,
+    CommandIDs.createBackup,
+    CommandIDs.restoreBackup,
+    CommandIDs.createSnapshot
   ]) {
     palette.addItem({ command, category, args: { isPalette: true } });
   }

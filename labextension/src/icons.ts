@@ -2,12 +2,14 @@ import { LabIcon } from '@jupyterlab/ui-components';
 
 import clock from '../style/icons/clock.svg';
 import compute from '../style/icons/compute.svg';
+import database from '../style/icons/database.svg';
 import eye from '../style/icons/eye.svg';
 import follow from '../style/icons/follow.svg';
 import image from '../style/icons/image.svg';
 import logs from '../style/icons/logs.svg';
 import pull from '../style/icons/pull.svg';
 import restart from '../style/icons/restart.svg';
+import snapshot from '../style/icons/snapshot.svg';
 import wrap from '../style/icons/wrap.svg';
 
 const icon = (name: string, svgstr: string) =>
@@ -21,4 +23,6 @@ export const restartIcon = icon('restart', restart);
 export const followIcon = icon('follow', follow);
 export const wrapIcon = icon('wrap', wrap);
 export const clockIcon = icon('clock', clock);
+export const databaseIcon = icon('database', database);
 export const eyeIcon = icon('eye', eye);
+export const snapshotIcon = icon('snapshot', snapshot);

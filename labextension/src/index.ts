@@ -15,11 +15,19 @@ import { ISettingRegistry } from '@jupyterlab/settingregistry';
 import type { ITerminal } from '@jupyterlab/terminal';
 import { ITranslator, nullTranslator } from '@jupyterlab/translation';
 
+import { addBackupCommands } from './backupcommands';
 import { addCommands, addToPalette } from './commands';
+import { addDatabaseCommands } from './databasecommands';
 import { addDeviceCommands } from './devicecommands';
 import { Actions } from './model/actions';
 import { Api } from './model/api';
+import { BackupStore } from './model/backupstore';
+import { DatabaseStore } from './model/databasestore';
 import { DeviceStore } from './model/devicestore';
+import { ServiceStore } from './model/servicestore';
+import { SnapshotStore } from './model/snapshotstore';
+import { addServiceCommands } from './servicecommands';
+import { addSnapshotCommands } from './snapshotcommands';
 import { absolute } from './model/folder';
 import { PeopleApi } from './model/peopleapi';
 import { PeopleStore } from './model/peoplestore';
@@ -28,6 +36,7 @@ import { Store } from './model/store';
 import { addPeopleCommands } from './peoplecommands';
 import { CommandIDs, DOMAIN, PLUGIN_ID } from './tokens';
 import type { Desk } from './view/desk';
+import type { ViewName } from './view/ViewSwitch';
 import { ComputePanel } from './widgets/panel';
 import { CreateTab, DetailsTab, LogsTab } from './widgets/tabs';
 import { TerminalTab } from './widgets/terminaltab';
@@ -65,10 +74,17 @@ function activate(
   const api = new Api(app.serviceManager.serverSettings);
   const socket = new EventSocket(() => api.openSocket('ws'));
   const people = new PeopleStore(new PeopleApi(api));
+  const databases = new DatabaseStore(api, socket, store);
   const desk: Desk = {
     store,
     people,
     devices: new DeviceStore(api, socket),
+    databases,
+    services: new ServiceStore(api, socket),
+    backups: new BackupStore(api, socket, store, () => {
+      databases.measure().catch(() => undefined);
+    }),
+    snapshots: new SnapshotStore(api, socket, store),
     actions: new Actions(api, store),
     commands: app.commands,
     trans,
@@ -206,11 +222,21 @@ function activate(
   }
 
   const panel = new ComputePanel(desk);
-  addPeopleCommands(app, desk, view => {
+  const showView = (view: ViewName) => {
     app.shell.activateById(panel.id);
     panel.choose(view);
-  });
+  };
+  addPeopleCommands(app, desk, showView);
   addDeviceCommands(app, desk);
+  addServiceCommands(app, desk);
+  addDatabaseCommands(
+    app,
+    desk,
+    () => showView('data'),
+    () => fileBrowser?.model.path ?? ''
+  );
+  addBackupCommands(app, desk);
+  addSnapshotCommands(app, desk);
   app.shell.add(panel, 'left', { rank: 300, type: 'Compute' });
   if (restorer) {
     restorer.add(panel, panel.id);
@@ -233,6 +259,8 @@ function activate(
 
   store.feed(socket);
   people.feed(socket);
+  // Also while nobody looks: the server warns before it ends.
+  desk.services.follow();
   // A server without this extension refuses the socket in the same way as one that is away.
   socket.stateChanged.connect((_, state) => {
     if (state === 'lost' && socket.failures === 1) {

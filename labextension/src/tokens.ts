@@ -35,7 +35,25 @@ export const CommandIDs = {
   drainDevice: 'jupyter-ext:drain-device',
   resumeDevice: 'jupyter-ext:resume-device',
   findDeviceGpus: 'jupyter-ext:find-device-gpus',
-  removeDevice: 'jupyter-ext:remove-device'
+  removeDevice: 'jupyter-ext:remove-device',
+  databases: 'jupyter-ext:databases',
+  createDatabase: 'jupyter-ext:create-database',
+  openDatabase: 'jupyter-ext:open-database',
+  copyDatabaseUrl: 'jupyter-ext:copy-database-url',
+  cloneDatabase: 'jupyter-ext:clone-database',
+  removeDatabase: 'jupyter-ext:remove-database',
+  startService: 'jupyter-ext:start-service',
+  stopService: 'jupyter-ext:stop-service',
+  restartService: 'jupyter-ext:restart-service',
+  openService: 'jupyter-ext:open-service',
+  serviceLogs: 'jupyter-ext:service-logs',
+  createBackup: 'jupyter-ext:create-backup',
+  restoreBackup: 'jupyter-ext:restore-backup',
+  verifyBackup: 'jupyter-ext:verify-backup',
+  removeBackup: 'jupyter-ext:remove-backup',
+  createSnapshot: 'jupyter-ext:create-snapshot',
+  restoreSnapshot: 'jupyter-ext:restore-snapshot',
+  removeSnapshot: 'jupyter-ext:remove-snapshot'
 } as const;
 
 export const PLUGIN_ID = 'jupyter-ext:plugin';

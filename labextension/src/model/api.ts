@@ -4,6 +4,7 @@ import { UUID } from '@lumino/coreutils';
 
 import type { Changes } from './changes';
 import type { Connection, OpenPage, Service } from './connection';
+import type { Database, NewDatabase } from './databases';
 import { insist } from './insist';
 import { ApiError, Outcome, readReply, wordsOf } from './reply';
 import type {
@@ -116,6 +117,23 @@ export class Api {
   private sharePath(id: string, username: string): string {
     const image = encodeURIComponent(id);
     return `images/${image}/shares/${encodeURIComponent(username)}`;
+  }
+
+  /** Make a call that an operation may answer. */
+  begin<T>(method: Method, path: string, body?: object): Promise<Outcome<T>> {
+    return this.call(method, path, body);
+  }
+
+  createDatabase(body: NewDatabase): Promise<Outcome<Database>> {
+    return this.call('POST', 'databases', body);
+  }
+
+  /** Make a database with the content of the one at a path. */
+  cloneDatabase(
+    path: string,
+    body: { name: string; schema_only: boolean }
+  ): Promise<Outcome<Database>> {
+    return this.call('POST', `${path}/clone`, body);
   }
 
   cancel(operation: Operation): Promise<Outcome<unknown>> {

@@ -9,7 +9,9 @@ export type ConnectionState = 'connecting' | 'open' | 'lost' | 'closed';
 export class SocketError extends Error {
   constructor(
     readonly code: string,
-    message: string
+    message: string,
+    /** Facts about it, by name. */
+    readonly details: Data = {}
   ) {
     super(message);
     this.name = 'SocketError';
@@ -35,7 +37,7 @@ interface Feed {
   readonly parameters: () => Data;
   readonly onSnapshot: (data: Data) => void;
   readonly onEvent: (data: Data) => void;
-  readonly onRefused: (reason: Error) => void;
+  readonly onRefused: (reason: SocketError) => void;
 }
 
 const REPLY_SECONDS = 30;
@@ -149,7 +151,7 @@ export class EventSocket implements IDisposable {
     parameters?: () => Data;
     onSnapshot?: (data: Data) => void;
     onEvent: (data: Data) => void;
-    onRefused?: (reason: Error) => void;
+    onRefused?: (reason: SocketError) => void;
   }): IDisposable {
     const own: Feed = {
       parameters: () => ({}),
@@ -332,6 +334,14 @@ export class EventSocket implements IDisposable {
 }
 
 function errorOf(data: Data): SocketError {
-  const { code, message } = data as { code?: string; message?: string };
-  return new SocketError(code ?? 'ERROR', message ?? 'The server refused.');
+  const { code, message, details } = data as {
+    code?: string;
+    message?: string;
+    details?: Data;
+  };
+  return new SocketError(
+    code ?? 'ERROR',
+    message ?? 'The server refused.',
+    details
+  );
 }

@@ -153,6 +153,8 @@ export interface Operation {
   readonly progress: number | null;
   readonly message: string | null;
   readonly details?: { readonly layers?: readonly Layer[] } | null;
+  /** What it brought about, once it has succeeded. */
+  readonly result?: unknown;
   readonly created_at: string;
   readonly started_at: string | null;
   readonly ended_at: string | null;

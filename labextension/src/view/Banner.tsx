@@ -13,11 +13,7 @@ export function Banner(): React.ReactElement | null {
   const engine = useStore(state => state.engine);
   const staleSince = useStore(state => state.staleSince);
   if (lost) {
-    return (
-      <div className="jx-Banner" role="status">
-        {trans.__('The server does not answer. Connecting again…')}
-      </div>
-    );
+    return <Lost />;
   }
   if (engine?.available === false || staleSince) {
     const old = staleSince ? Date.now() - Date.parse(staleSince) : 0;
@@ -37,6 +33,20 @@ export function Banner(): React.ReactElement | null {
     );
   }
   return null;
+}
+
+/** One line above a list while nothing new reaches it. */
+export function LostBanner(): React.ReactElement | null {
+  return useLost() ? <Lost /> : null;
+}
+
+function Lost(): React.ReactElement {
+  const { trans } = useDesk();
+  return (
+    <div className="jx-Banner" role="status">
+      {trans.__('The server does not answer. Connecting again…')}
+    </div>
+  );
 }
 
 /** Whether the connection has been lost for a while: most come back before anybody notices. */

@@ -37,7 +37,9 @@ export function ContainerList(): React.ReactElement {
   }
   const all = [...containers.values()].sort(newestFirst);
   const shown = all.filter(container => fits(container, query));
-  const operations = current.filter(({ kind }) => !kind.startsWith('image'));
+  const operations = current.filter(
+    ({ kind }) => !/^(?:image|database|backup)\./.test(kind)
+  );
   const reached = shown.some(({ cid }) => cid === focused)
     ? focused
     : (shown[0]?.cid ?? null);

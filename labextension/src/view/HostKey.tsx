@@ -1,5 +1,6 @@
 import * as React from 'react';
 
+import { Checkbox } from './Checkbox';
 import { CodeBlock } from './CodeBlock';
 import { useDesk } from './desk';
 import { Problem } from './Field';
@@ -27,14 +28,11 @@ export function HostKey(props: {
         code="ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub"
         label={trans.__('Copy the command')}
       />
-      <label className="jx-Option">
-        <input
-          type="checkbox"
-          checked={confirmed}
-          onChange={event => onChange(event.target.checked)}
-        />
-        <span>{trans.__('It is the host’s key')}</span>
-      </label>
+      <Checkbox
+        label={trans.__('It is the host’s key')}
+        checked={confirmed}
+        onChange={onChange}
+      />
       <Problem text={problem} />
     </fieldset>
   );

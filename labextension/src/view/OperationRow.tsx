@@ -15,7 +15,11 @@ export function OperationRow(props: {
   const { operation } = props;
   const { store, trans } = useDesk();
   const run = useCommand();
-  const { id, subject } = operation;
+  const { id, kind, subject } = operation;
+  // What follows a slash is the title of an image alone.
+  const title = /^(?:database|backup|snapshot)\./.test(kind)
+    ? subject
+    : splitName(subject).title;
   const failed = operation.state === 'failed';
   const message = failed
     ? (operation.error?.message ?? operation.message)
@@ -33,7 +37,7 @@ export function OperationRow(props: {
           title={trans.__('Show progress of %1', subject)}
           onClick={() => run(CommandIDs.progress, { id })}
         >
-          {splitName(subject).title}
+          {title}
         </button>
         <span className="jx-Row-actions">
           {hasEnded(operation) ? (

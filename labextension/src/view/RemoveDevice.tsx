@@ -2,6 +2,7 @@ import * as React from 'react';
 
 import type { Device } from '../model/devices';
 import type { FormProps } from '../widgets/formdialog';
+import { Checkbox } from './Checkbox';
 import { useDesk } from './desk';
 
 export interface RemoveWish {
@@ -44,23 +45,20 @@ export function RemoveDevice(props: FormProps<RemoveWish>): React.ReactElement {
         </div>
       )}
       {(containers > 0 || refusal) && (
-        <label className="jx-Option">
-          <input
-            type="checkbox"
-            checked={force}
-            disabled={busy}
-            onChange={event => change({ force: event.target.checked })}
-          />
-          <span>
-            {containers
+        <Checkbox
+          label={
+            containers
               ? trans._n(
                   'Forget its %1 container',
                   'Forget its %1 containers',
                   containers
                 )
-              : trans.__('Remove it all the same')}
-          </span>
-        </label>
+              : trans.__('Remove it all the same')
+          }
+          checked={force}
+          disabled={busy}
+          onChange={checked => change({ force: checked })}
+        />
       )}
     </div>
   );

@@ -2,7 +2,7 @@ import * as React from 'react';
 
 import { useDesk } from './desk';
 
-export type ViewName = 'compute' | 'account' | 'admin';
+export type ViewName = 'compute' | 'data' | 'account' | 'admin';
 
 /** The panel's views, one of which is shown; the arrow keys go from one to the next. */
 export function ViewSwitch(props: {
@@ -15,6 +15,7 @@ export function ViewSwitch(props: {
   const tabs = React.useRef<HTMLDivElement>(null);
   const names: Record<ViewName, string> = {
     compute: trans.__('Compute'),
+    data: trans.__('Data'),
     account: trans.__('Account'),
     admin: trans.__('Admin')
   };

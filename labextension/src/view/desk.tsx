@@ -9,8 +9,14 @@ import type { Message } from '@lumino/messaging';
 import * as React from 'react';
 
 import type { Actions } from '../model/actions';
+import type { Backups, BackupStore } from '../model/backupstore';
+import type { Databases, DatabaseStore } from '../model/databasestore';
+import type { Reader } from '../model/databases';
 import type { Devices, DeviceStore } from '../model/devicestore';
+import { isAdministrator } from '../model/people';
 import type { People, PeopleStore } from '../model/peoplestore';
+import type { Services, ServiceStore } from '../model/servicestore';
+import type { Snapshots, SnapshotStore } from '../model/snapshotstore';
 import type { State, Store } from '../model/store';
 
 /** What every component may need, handed down from the top. */
@@ -18,6 +24,10 @@ export interface Desk {
   readonly store: Store;
   readonly people: PeopleStore;
   readonly devices: DeviceStore;
+  readonly databases: DatabaseStore;
+  readonly services: ServiceStore;
+  readonly backups: BackupStore;
+  readonly snapshots: SnapshotStore;
   readonly actions: Actions;
   readonly commands: CommandRegistry;
   readonly trans: TranslationBundle;
@@ -57,6 +67,39 @@ export function useDevices(): Devices {
   return React.useSyncExternalStore(devices.subscribe, () => devices.devices);
 }
 
+/** The databases, drawn again when one of them changes. */
+export function useDatabases(): Databases {
+  const { databases } = useDesk();
+  return React.useSyncExternalStore(databases.subscribe, () => databases.state);
+}
+
+/** The services, drawn again when one of them changes. */
+export function useServices(): Services {
+  const { services } = useDesk();
+  return React.useSyncExternalStore(
+    services.subscribe,
+    () => services.services
+  );
+}
+
+/** The backups, drawn again when one of them changes. */
+export function useBackups(): Backups {
+  const { backups } = useDesk();
+  return React.useSyncExternalStore(backups.subscribe, () => backups.state);
+}
+
+/** The caller's snapshots, drawn again when one of them changes. */
+export function useSnapshots(): Snapshots {
+  const { snapshots } = useDesk();
+  return React.useSyncExternalStore(snapshots.subscribe, () => snapshots.state);
+}
+
+/** Who looks, as far as databases are concerned. */
+export function readerOf({ people }: Pick<Desk, 'people'>): Reader {
+  const { me } = people.state;
+  return { username: me?.username ?? '', admin: isAdministrator(me) };
+}
+
 /** A callback that runs a command. */
 export function useCommand(): (
   id: string,
@@ -65,8 +108,11 @@ export function useCommand(): (
   const { commands } = useDesk();
   return React.useCallback(
     (id, args) => {
-      // Commands tell of their failures themselves.
-      commands.execute(id, args).catch(() => undefined);
+      // A key is pressed where no button is offered, too.
+      if (commands.isEnabled(id, args)) {
+        // Commands tell of their failures themselves.
+        commands.execute(id, args).catch(() => undefined);
+      }
     },
     [commands]
   );

@@ -9,6 +9,7 @@ import { CommandIDs } from '../tokens';
 import { AuditList } from '../view/AuditList';
 import { Desk, DeskWidget } from '../view/desk';
 import { DeviceList } from '../view/DeviceList';
+import { ServiceList } from '../view/ServiceList';
 import { UserList } from '../view/UserList';
 import { section, titled } from './section';
 
@@ -16,7 +17,7 @@ import { section, titled } from './section';
 export class AdminView extends SidePanel {
   constructor(private readonly desk: Desk) {
     super();
-    const { commands, devices, people, trans } = desk;
+    const { commands, devices, people, services, trans } = desk;
     const users = section(new DeskWidget(desk, () => <UserList />), {
       icon: addIcon,
       tooltip: trans.__('New user'),
@@ -26,6 +27,11 @@ export class AdminView extends SidePanel {
       icon: addIcon,
       tooltip: trans.__('Add a device'),
       onClick: () => void commands.execute(CommandIDs.addDevice)
+    });
+    const rooms = section(new DeskWidget(desk, () => <ServiceList />), {
+      icon: refreshIcon,
+      tooltip: trans.__('Measure services now'),
+      onClick: () => void services.refresh()
     });
     const audit = section(new DeskWidget(desk, () => <AuditList />), {
       icon: refreshIcon,
@@ -40,9 +46,11 @@ export class AdminView extends SidePanel {
       // Who looks after users alone is told nothing of hosts.
       if (isAdministrator(state.me) && !hosts.parent) {
         this.insertWidget(1, hosts);
+        this.insertWidget(2, rooms);
         this.share();
       } else if (!isAdministrator(state.me)) {
         hosts.parent = null;
+        rooms.parent = null;
       }
       this.watch();
       if (state.audit && !audit.parent) {
@@ -54,11 +62,13 @@ export class AdminView extends SidePanel {
     };
     const count = () => {
       hosts.title.label = titled(trans.__('Devices'), devices.devices?.size);
+      rooms.title.label = titled(trans.__('Services'), services.services?.size);
     };
     arrange();
     count();
     people.changed.connect(arrange, this);
     devices.changed.connect(count, this);
+    services.changed.connect(count, this);
   }
 
   protected override onAfterShow(message: Message): void {
@@ -88,7 +98,8 @@ export class AdminView extends SidePanel {
   private share(): void {
     if (this.content instanceof AccordionPanel) {
       const { length } = this.content.widgets;
-      this.content.setRelativeSizes(length > 2 ? [2, 5, 3] : [1, 1]);
+      const sizes = length > 3 ? [2, 4, 3, 2] : [2, 5, 3];
+      this.content.setRelativeSizes(length > 2 ? sizes : [1, 1]);
     }
   }
 

@@ -76,8 +76,8 @@ class FormDialog<Values, Result> extends Dialog<unknown> {
       title: options.title,
       body,
       buttons: [Dialog.cancelButton(), button({ label: options.accept })],
-      // Nothing is lost by a key that was pressed too often.
-      defaultButton: options.warn ? 0 : 1,
+      // Nothing is lost by a key that was pressed too often; what is checked first is not.
+      defaultButton: options.warn && !options.check ? 0 : 1,
       focusNodeSelector: 'input, select',
       hasClose: true
     });

@@ -7,8 +7,9 @@ import { ViewName, ViewSwitch } from '../view/ViewSwitch';
 import { AccountView } from './accountview';
 import { AdminView } from './adminview';
 import { ComputeView } from './computeview';
+import { DataView } from './dataview';
 
-/** The side bar's panel: what runs, the reader's account, and what administrators look after. */
+/** The side bar's panel: what runs, databases, the reader's account, and what administrators look after. */
 export class ComputePanel extends Panel {
   constructor(private readonly desk: Desk) {
     super();
@@ -21,6 +22,7 @@ export class ComputePanel extends Panel {
     this.node.setAttribute('aria-label', trans.__('Compute'));
     this._views = {
       compute: new ComputeView(desk),
+      data: new DataView(desk),
       account: new AccountView(desk),
       admin: new AdminView(desk)
     };
@@ -52,8 +54,8 @@ export class ComputePanel extends Panel {
 
   private offered(): readonly ViewName[] {
     return this.desk.people.state.users
-      ? ['compute', 'account', 'admin']
-      : ['compute', 'account'];
+      ? ['compute', 'data', 'account', 'admin']
+      : ['compute', 'data', 'account'];
   }
 
   /** Administrators may become others, and others administrators. */

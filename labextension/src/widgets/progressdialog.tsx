@@ -1,9 +1,23 @@
 import { Dialog } from '@jupyterlab/apputils';
+import type { TranslationBundle } from '@jupyterlab/translation';
 import * as React from 'react';
 
 import { hasEnded, Operation } from '../model/types';
 import { Desk, DeskWidget } from '../view/desk';
 import { OperationProgress } from '../view/OperationProgress';
+
+/** What the button says that gives up work of a kind. */
+function cancelWords(trans: TranslationBundle, kind: string): string {
+  if (kind.startsWith('database.')) {
+    return trans.__('Stop making it');
+  }
+  if (/^(?:backup|snapshot)\./.test(kind)) {
+    return trans.__('Stop it');
+  }
+  return kind === 'image.save'
+    ? trans.__('Cancel saving')
+    : trans.__('Cancel pull');
+}
 
 /**
  * Show an operation until it has succeeded or is sent to the background.
@@ -24,10 +38,7 @@ export async function showProgress(
       ? [Dialog.okButton({ label: trans.__('Close') })]
       : [
           Dialog.warnButton({
-            label:
-              operation.kind === 'image.save'
-                ? trans.__('Cancel saving')
-                : trans.__('Cancel pull'),
+            label: cancelWords(trans, operation.kind),
             className: 'jx-CancelOperation'
           }),
           Dialog.okButton({ label: trans.__('Go on in the background') })

@@ -17,16 +17,23 @@ class ActionButton extends ToolbarButton {
   }
 }
 
-/** A part of a view with its title and a button. */
+/** A button in a section's title. */
+export interface SectionButton {
+  readonly icon: LabIcon;
+  readonly tooltip: string;
+  readonly onClick: () => void;
+}
+
+/** A part of a view with its title and its buttons. */
 export function section(
   widget: DeskWidget,
-  button?: { icon: LabIcon; tooltip: string; onClick: () => void }
+  ...buttons: readonly SectionButton[]
 ): PanelWithToolbar {
   const panel = new PanelWithToolbar();
   panel.addClass('jx-Panel-section');
   panel.addWidget(widget);
-  if (button) {
-    panel.toolbar.addItem('button', new ActionButton(button));
+  for (const [index, button] of buttons.entries()) {
+    panel.toolbar.addItem(`button-${index}`, new ActionButton(button));
   }
   return panel;
 }

@@ -1,0 +1,110 @@
+import type { JupyterFrontEnd } from '@jupyterlab/application';
+import { Dialog, Notification, showDialog } from '@jupyterlab/apputils';
+import * as React from 'react';
+
+import { Arguments, telling } from './commandtools';
+import { pageAddress } from './model/connection';
+import { OWN_SERVICE, type ServiceAction } from './model/services';
+import { CommandIDs } from './tokens';
+import { Desk, DeskWidget } from './view/desk';
+import { ServiceLog } from './view/ServiceLog';
+
+/** Add the commands about services, and tell of what is going to happen to the server. */
+export function addServiceCommands(app: JupyterFrontEnd, desk: Desk): void {
+  const { actions, services, trans } = desk;
+  const nameOf = (args: Arguments): string =>
+    typeof args['service'] === 'string' ? args['service'] : '';
+  const isOne = (args: Arguments): boolean =>
+    Boolean(services.services?.has(nameOf(args)));
+
+  services.warned.connect((_, { message }) => {
+    Notification.warning(message, { autoClose: 20_000 });
+  });
+
+  const deeds: ReadonlyArray<
+    readonly [string, ServiceAction, string, (name: string) => string]
+  > = [
+    [
+      CommandIDs.startService,
+      'start',
+      trans.__('Start'),
+      name => trans.__('%1 was not started', name)
+    ],
+    [
+      CommandIDs.stopService,
+      'stop',
+      trans.__('Stop'),
+      name => trans.__('%1 was not stopped', name)
+    ],
+    [
+      CommandIDs.restartService,
+      'restart',
+      trans.__('Restart'),
+      name => trans.__('%1 was not restarted', name)
+    ]
+  ];
+  for (const [id, action, label, failed] of deeds) {
+    app.commands.addCommand(id, {
+      label,
+      isEnabled: isOne,
+      execute: async args => {
+        const name = nameOf(args);
+        if (name !== OWN_SERVICE || (await confirm(desk, action))) {
+          await telling(desk, failed(name), services.act(name, action));
+        }
+      }
+    });
+  }
+  app.commands.addCommand(CommandIDs.openService, {
+    label: trans.__('Open'),
+    isEnabled: isOne,
+    execute: async args => {
+      const name = nameOf(args);
+      const open = async () => {
+        const url = await services.open(name);
+        const page = pageAddress(url, actions.api.settings.baseUrl);
+        // What runs there must not reach back to this page.
+        window.open(page, '_blank', 'noopener,noreferrer');
+      };
+      await telling(desk, trans.__('%1 was not opened', name), open());
+    }
+  });
+  app.commands.addCommand(CommandIDs.serviceLogs, {
+    label: trans.__('Logs'),
+    isEnabled: isOne,
+    execute: async args => {
+      const name = nameOf(args);
+      await showDialog({
+        title: trans.__('Logs of %1', name),
+        body: new DeskWidget(desk, () => <ServiceLog name={name} />),
+        buttons: [Dialog.okButton({ label: trans.__('Close') })]
+      });
+    }
+  });
+}
+
+/** Ask before the server ends, on which this page and every kernel hang. */
+async function confirm(desk: Desk, action: ServiceAction): Promise<boolean> {
+  const { trans } = desk;
+  const restarts = action === 'restart';
+  const { button } = await showDialog({
+    title: restarts
+      ? trans.__('Restart the server?')
+      : trans.__('Stop the server?'),
+    body: restarts
+      ? trans.__(
+          'Everybody’s kernels are shut down, and what they hold in memory is lost. This page connects again by itself.'
+        )
+      : trans.__(
+          'Everybody’s kernels are shut down, and this page works no more until the server is started again.'
+        ),
+    buttons: [
+      Dialog.cancelButton(),
+      Dialog.warnButton({
+        label: restarts ? trans.__('Restart') : trans.__('Stop')
+      })
+    ],
+    defaultButton: 0
+  });
+  return button.accept;
+}

@@ -1,0 +1,64 @@
+import * as React from 'react';
+
+import type { Restore } from '../model/backups';
+import { bytes, moment } from '../model/format';
+import { useDesk } from './desk';
+
+/** What a restore would do: what it replaces, where that is kept, and what it needs. */
+export function RestorePlan(props: { plan: Restore }): React.ReactElement {
+  const { plan } = props;
+  const { trans, language } = useDesk();
+  const { databases, kept, bytes: sizes } = plan;
+  const whole = !databases.length;
+  const back = moment(plan.target_time, language);
+  const missing = databases.filter(name => !(name in kept));
+  const seconds = Math.max(1, Math.round(plan.seconds));
+  return (
+    <dl className="jx-Facts jx-RestorePlan">
+      <dt>{trans.__('Goes back to')}</dt>
+      <dd>{trans.__('%1 (timeline %2)', back, plan.timeline)}</dd>
+      <dt>{trans.__('Replaces')}</dt>
+      <dd>
+        {whole
+          ? trans.__(
+              'the whole cluster, %1: the databases of everybody. All sessions end.',
+              bytes(sizes.live)
+            )
+          : trans.__(
+              '%1, %2. The sessions in there end.',
+              databases.filter(name => name in kept).join(', ') ||
+                trans.__('nothing'),
+              bytes(sizes.kept)
+            )}
+      </dd>
+      {missing.length > 0 && !whole && (
+        <>
+          <dt>{trans.__('Brings back')}</dt>
+          <dd>{missing.join(', ')}</dd>
+        </>
+      )}
+      {Object.keys(kept).length > 0 && (
+        <>
+          <dt>{trans.__('Keeps it as')}</dt>
+          <dd>
+            {Object.values(kept).map(name => (
+              <div key={name} className="jx-RestorePlan-kept">
+                {name}
+              </div>
+            ))}
+          </dd>
+        </>
+      )}
+      <dt>{trans.__('Needs')}</dt>
+      <dd>
+        {trans.__(
+          '%1 beside it; %2 are free',
+          bytes(sizes.side),
+          bytes(sizes.free)
+        )}
+      </dd>
+      <dt>{trans.__('Takes')}</dt>
+      <dd>{trans._n('about %1 second', 'about %1 seconds', seconds)}</dd>
+    </dl>
+  );
+}

@@ -1,0 +1,90 @@
+import { Notification } from '@jupyterlab/apputils';
+
+import type { Backup, Restore } from '../model/backups';
+import { moment } from '../model/format';
+import type { Operation } from '../model/types';
+import type { Desk } from '../view/desk';
+import { BackupWish, NewBackupForm } from '../view/NewBackupForm';
+import { RemoveBackup, RemoveBackupWish } from '../view/RemoveBackup';
+import type { Picked } from '../view/TimeLine';
+import { askForm } from './formdialog';
+import { showProgress } from './progressdialog';
+import { askRestore } from './restoredialog';
+
+/** Work that was begun; null where it had ended already. */
+interface Begun {
+  readonly operation: Operation | null;
+}
+
+/** Ask how much a backup shall hold, and take it. */
+export async function createBackup(desk: Desk): Promise<void> {
+  const { backups, trans } = desk;
+  const first = backups.state.items?.size === 0;
+  const begun = await askForm<BackupWish, Begun>(desk, {
+    title: trans.__('Back up now'),
+    accept: trans.__('Back up'),
+    values: { type: first ? 'full' : 'incremental', first },
+    form: NewBackupForm,
+    fields: ['type'],
+    send: async ({ type }) => ({ operation: await backups.create(type) })
+  });
+  if (begun?.operation) {
+    await showProgress(desk, begun.operation);
+  }
+}
+
+/** Restore a backup beside the cluster as a test. */
+export async function verifyBackup(desk: Desk, backup: Backup): Promise<void> {
+  const operation = await desk.backups.verify(backup.id);
+  if (operation) {
+    await showProgress(desk, operation);
+  }
+}
+
+/** Say what is lost, and delete a backup. */
+export async function removeBackup(desk: Desk, backup: Backup): Promise<void> {
+  const { backups, language, trans } = desk;
+  const others = [...(backups.state.items?.values() ?? [])];
+  await askForm<RemoveBackupWish, unknown>(desk, {
+    title: trans.__(
+      'Delete the backup of %1?',
+      moment(backup.created_at, language)
+    ),
+    accept: trans.__('Delete'),
+    warn: true,
+    values: {
+      backup,
+      dependants: others.filter(each => each.depends_on.includes(backup.id))
+        .length
+    },
+    form: RemoveBackup,
+    fields: [''],
+    send: () => backups.remove(backup.id)
+  });
+}
+
+/** Show what a restore would do, do it where that is agreed to, and say where things are then. */
+export async function restoreBackup(desk: Desk, begin: Picked): Promise<void> {
+  const { language, store, trans } = desk;
+  const operation = await askRestore(desk, begin);
+  if (!operation) {
+    return;
+  }
+  await showProgress(desk, operation);
+  const ended = store.state.operations.get(operation.id);
+  if (ended?.state !== 'succeeded') {
+    return;
+  }
+  const made = ended.result as Restore | undefined;
+  if (made) {
+    const when = moment(made.target_time, language);
+    const kept = Object.values(made.kept).join(', ');
+    const what = made.databases.length
+      ? trans.__('%1: back at %2.', made.databases.join(', '), when)
+      : trans.__('The whole cluster is back at %1.', when);
+    Notification.success(
+      kept ? `${what} ${trans.__('What was there before: %1', kept)}` : what,
+      { autoClose: 10_000 }
+    );
+  }
+}
