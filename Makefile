@@ -11,7 +11,7 @@ help: ## list the targets
 run: ## set up and start JupyterLab on 127.0.0.1:8888 (ARGS="--port=9999 --no-browser" goes to it)
 	@scripts/run.sh $(ARGS)
 
-stop: ## stop the Docker engine that `make run` started
+stop: ## stop the databases, and the Docker engine that `make run` started
 	@scripts/stop.sh
 
 test: ## set up and run every test but the slow ones, real engines included (ARGS goes to pytest)

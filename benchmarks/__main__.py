@@ -31,6 +31,8 @@ FIGURES = {
     "credentials": "what a key, a token and cookies add to a request",
     "audit": "what being recorded adds to a request",
     "claims": "1,000 requests for 64 GPUs",
+    "backups": "backups and restores of 1 GB",
+    "databases": "making, cloning and listing databases",
     "listing": "a page of the list with 1,000 containers",
 }
 

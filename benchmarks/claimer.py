@@ -14,7 +14,8 @@ import time
 
 from jupyter_ext.devices.ledger import DeviceLedger
 from jupyter_ext.devices.placement import Wish
-from jupyter_ext.devices.queue import GpuQueue, Ticket
+from jupyter_ext.devices.queue import GpuQueue
+from jupyter_ext.devices.ticket import Ticket
 from jupyter_ext.store import Store
 from jupyter_ext.store.leases import ServerLease
 

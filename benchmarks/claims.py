@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from jupyter_ext.containers.records import ContainerRecord
-from jupyter_ext.devices.ledger import DeviceLedger, Found
+from jupyter_ext.devices.inventory import Found
+from jupyter_ext.devices.ledger import DeviceLedger
 from jupyter_ext.store import Store, utcnow
 from tests.engines.postgres import cluster
 from tests.engines.stores import KEY

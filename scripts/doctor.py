@@ -57,9 +57,22 @@ def postgresql() -> tuple[bool, str]:
     return False, "not installed; databases need it: `sudo apt-get install postgresql`"
 
 
+def restic() -> tuple[bool, str]:
+    """Return whether restic is installed."""
+    if program := shutil.which("restic"):
+        return True, program
+    return False, "not installed; files in snapshots need it: `sudo apt-get install restic`"
+
+
 def main() -> None:
     """Print a line for each."""
-    checks = {"Docker": docker, "GPU": gpu, "libvirt": libvirt, "PostgreSQL": postgresql}
+    checks = {
+        "Docker": docker,
+        "GPU": gpu,
+        "libvirt": libvirt,
+        "PostgreSQL": postgresql,
+        "restic": restic,
+    }
     for name, check in checks.items():
         found, words = check()
         print(f"  {FOUND if found else MISSING}  {name:<12}{words}", file=sys.stderr)

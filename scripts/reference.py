@@ -150,13 +150,24 @@ def commands() -> str:
 
 def magics() -> str:
     """Return the section of the magics."""
+    from jupyter_ext.cli.commands.backups import backup
     from jupyter_ext.cli.commands.containers import container
     from jupyter_ext.cli.commands.gpus import gpu
     from jupyter_ext.cli.commands.images import image
+    from jupyter_ext.cli.commands.snapshots import snapshot
+    from jupyter_ext.notebook.databases import database
 
+    groups = {
+        "container": container,
+        "gpu": gpu,
+        "image": image,
+        "database": database,
+        "backup": backup,
+        "snapshot": snapshot,
+    }
     rows = [
         (f"`%{usage(words, command)}`", text(command.get_short_help_str(200)))
-        for name, group in (("container", container), ("gpu", gpu), ("image", image))
+        for name, group in groups.items()
         for words, command in leaves(group, [name])
     ]
     rows.append(

@@ -1,8 +1,11 @@
 #!/usr/bin/env bash
-# run.sh [JUPYTERLAB'S ARGUMENTS]: the set-up, an engine where none answers, then JupyterLab.
+# run.sh [JUPYTERLAB'S ARGUMENTS]: the set-up, an engine where none answers, PostgreSQL's programs, then JupyterLab.
 . "$(dirname "$0")/lib.sh"
 scripts/setup.sh run
 .venv/bin/python scripts/engine.py ensure || true
+if ! compgen -G '/usr/lib/postgresql/*/bin/postgres' >/dev/null && ! have postgres && have apt-get && can_be_root; then
+  scripts/packages.sh postgresql || true
+fi
 .venv/bin/python scripts/doctor.py || true
 
 # given NAME…: was one of these options passed on? Jupyter refuses an option that comes twice.

@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # test.sh [PYTEST'S ARGUMENTS]: the set-up, then the tests; an engine that should be there and is not is a failure.
-# Without arguments, every test but the slow ones: what can share the machine in two processes, then the rest in one.
+# Without arguments, every test but the slow ones, in two processes where each can have a network of its own: engines beside
+# each other would take each other's addresses, and Chromium drops its connections whenever a network comes or goes.
 . "$(dirname "$0")/lib.sh"
 scripts/setup.sh test
-export JUPYTER_EXT_REQUIRE="${JUPYTER_EXT_REQUIRE-docker,postgres,registry,redis,browser,node,hub,gpus}"
+export JUPYTER_EXT_REQUIRE="${JUPYTER_EXT_REQUIRE-docker,postgres,restic,registry,redis,browser,node,hub,gpus}"
 export JUPYTER_EXT_FAILURES="$stamps/failures"
 : >"$JUPYTER_EXT_FAILURES"
 
@@ -13,8 +14,14 @@ status=0
 if [ $# -gt 0 ]; then
   tests "$@" || status=$?
 else
-  tests -m "not slow and not alone" -n 2 --dist loadfile || status=$?
-  tests -m "not slow and alone" || status=$?
+  apart=()
+  if unshare --net true 2>/dev/null; then
+    apart=(--tx "2*popen//python=$root/scripts/own-network.sh" --dist loadfile)
+  else
+    warn "all tests run in one process: two need networks of their own, which only root may make"
+  fi
+  tests -m "not slow and not download" "${apart[@]}" --durations=40 || status=$?
+  tests -m "not slow and download" || status=$?
 fi
 # Last of all, since the end of a long run is what people are shown.
 if [ -s "$JUPYTER_EXT_FAILURES" ]; then

@@ -19,33 +19,14 @@ from .engines.dockerd import Dockerd, EngineMissing
 
 pytest_plugins = ["pytest_jupyter.jupyter_server", "tests.engines.stores"]
 
-ENGINE_MARKS = ("docker", "browser", "hub")
-ENGINE_PACKAGES = ("integration", "hub", "browser", "conformance", "notebook")
-
 MakeServer = Callable[..., jupyter.JupyterServer]
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what has to be alone on the machine.
-
-    That is what runs containers, or a browser: Chromium drops its connections whenever a network
-    comes or goes, and each container brings one.
-    """
-    here = Path(__file__).parent
-    for item in items:
-        if (
-            item.path.relative_to(here).parts[0] in ENGINE_PACKAGES
-            or "docker_engine" in getattr(item, "fixturenames", ())
-            or any(item.get_closest_marker(mark) for mark in ENGINE_MARKS)
-        ):
-            item.add_marker("alone")
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
     """Write a failure down at once, where somebody wants to read it even if the run breaks off."""
     path = os.environ.get("JUPYTER_EXT_FAILURES")
-    if path and report.failed:
+    # With several processes, the one that hears of all of them writes.
+    if path and report.failed and "PYTEST_XDIST_WORKER" not in os.environ:
         last = report.longreprtext.strip().splitlines()[-1:] or [""]
         with Path(path).open("a") as file:
             file.write(f"{report.nodeid} ({report.when}): {last[0][:300]}\n")

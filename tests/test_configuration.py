@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import httpx
 import pytest
 
 from .engines import jupyter
@@ -26,3 +29,30 @@ def test_a_trait_that_can_not_be_meant_so_is_named(trait: str, value: object, sa
         (line,) = [line for line in server.log.splitlines() if "error linking extension" in line]
         assert f"JupyterExt.{trait}: " in line
         assert said in line
+
+
+def test_the_products_own_file_fills_the_traits_and_jupyters_counts_more(tmp_path: Path) -> None:
+    (tmp_path / "piglet.yml").write_text(
+        "system:\n  admin_username: ann\n  admin_password: of-the-file\n  password_lenght: 9\n"
+    )
+    with jupyter.jupyter_server(
+        home=tmp_path, config={"JupyterExt": {"admin_password": "of-jupyter"}}
+    ) as server:
+        assert "piglet.yml: system.password_lenght means nothing" in server.log
+        answers = {
+            password: httpx.post(
+                f"{server.url}api/v1/auth/login", json={"username": "ann", "password": password}
+            ).status_code
+            for password in ("of-the-file", "of-jupyter")
+        }
+    assert answers == {"of-the-file": 401, "of-jupyter": 200}
+
+
+def test_a_value_of_the_file_that_can_not_be_meant_so_is_named(tmp_path: Path) -> None:
+    (tmp_path / "piglet.yml").write_text("system:\n  registration: often\n")
+    with jupyter.jupyter_server(
+        extension=False, more_extensions=("jupyter_ext",), home=tmp_path
+    ) as server:
+        (line,) = [line for line in server.log.splitlines() if "error linking extension" in line]
+        assert "registration" in line
+        assert "often" in line

@@ -16,7 +16,7 @@ import pytest
 from .engines import jupyter
 
 # pip downloads JupyterLab where nothing is cached yet.
-pytestmark = pytest.mark.timeout(900)
+pytestmark = [pytest.mark.download, pytest.mark.timeout(900)]
 
 EXTENSION = "share/jupyter/labextensions/jupyter-ext"
 

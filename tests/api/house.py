@@ -91,6 +91,9 @@ class Stage:
     async def make(self, caller: Account) -> Any:
         return await self.act()
 
+    async def made(self, caller: Account, result: Mapping[str, Any]) -> Any:
+        return {"owner": caller.id, **result}
+
     async def state(self, caller: Account, data: Mapping[str, Any]) -> dict[str, Any]:
         found = self.snapshot()
         return cast(dict[str, Any], await found if asyncio.iscoroutine(found) else found)
@@ -140,7 +143,7 @@ class House:
         managers = [self.stage, events]
         routes = [
             Route("GET", "/api/v1/stream", Stage.stream, CONTAINERS),
-            Route("POST", "/api/v1/things", Stage.make, PIGLET, status=201),
+            Route("POST", "/api/v1/things", Stage.make, PIGLET, begun=Stage.made, status=201),
             Route("GET", "/api/v1/events", EventManager.stream, PIGLET, query=EventQuery, may=True),
         ]
         feeds = [

@@ -23,10 +23,10 @@ from websockets.exceptions import ConnectionClosedError, InvalidStatus
 from websockets.sync.client import connect
 
 from jupyter_ext.accounts.tokens import Tokens
-from jupyter_ext.assembly import ROUTES, SOCKETS
+from jupyter_ext.endpoints import ROUTES, SOCKETS
 from jupyter_ext.store import Store
 
-from ..engines import images, jupyter
+from ..engines import clusters, images, jupyter
 from ..engines.certificates import Certificates
 from ..engines.dockerd import Dockerd
 from ..engines.gpus import Card, Cards
@@ -98,8 +98,12 @@ class Stage:
     """A container of the owner's that publishes JupyterLab's port."""
     ended: str = ""
     """An operation of the owner's."""
+    saved: str = ""
+    """A backup that the owner took."""
     private: str = ""
     """An image that the owner saved."""
+    kept: str = ""
+    """A snapshot of the owner's."""
     numbers: Iterator[int] = field(default_factory=itertools.count)
     http: httpx.Client = field(default_factory=lambda: httpx.Client(trust_env=False, timeout=60))
 
@@ -123,6 +127,7 @@ class Stage:
             "owner", "POST", f"containers/{self.container}/commit", {"name": self.name()}
         )
         self.private = str(saving["data"]["iid"])
+        self.call("owner", "POST", "databases", {"name": "kept"})
 
     async def _expired(self) -> str:
         store = Store(f"sqlite:///{self.server.home / 'store.db'}")
@@ -198,10 +203,22 @@ class Stage:
             "cid": lambda: self.cid(self.made() if taken else self.container),
             "iid": lambda: self.iid(self.pulled() if taken else "busybox:latest"),
             "key_id": self.key,
+            "id": lambda: "nothing" if "/restores/" in expected.path else self.backup(taken),
             "operation_id": self.operation,
             "role": self.role,
             "invitation_id": self.invitation,
-            "name": lambda: "alice" if "quotas" in expected.path else "docs.js",
+            "service": lambda: "vscode" if expected.path.endswith("/open") else "postgres",
+            # It runs.
+            "action": lambda: "start",
+            "name": lambda: (
+                (self.database() if taken else "kept")
+                if "/databases/" in expected.path
+                else self.snapshot(fresh=taken)
+                if "/snapshots/" in expected.path
+                else "alice"
+                if "quotas" in expected.path
+                else "docs.js"
+            ),
         }
         return makers[parameter]()
 
@@ -212,6 +229,26 @@ class Stage:
             self.call("owner", "PUT", f"images/{self.private}/shares/{name}")
             return name
         return self.user() if granted else "alice"
+
+    def database(self) -> str:
+        """Return a new database of the owner's."""
+        return str(self.call("owner", "POST", "databases", {"name": self.name()})["name"])
+
+    def snapshot(self, *, fresh: bool) -> str:
+        """Return a snapshot of the owner's databases."""
+        if fresh or not self.kept:
+            body = {"name": self.name(), "parts": ["databases"]}
+            self.kept = str(self.call("owner", "POST", "snapshots", body)["name"])
+        kept, self.kept = self.kept, "" if fresh else self.kept
+        return kept
+
+    def backup(self, taken: bool) -> str:
+        """Return a backup of the owner's databases; a new one where it is taken away."""
+        if taken:
+            return str(self.call("admin", "POST", "backups", {"type": "incremental"})["id"])
+        if not self.saved:
+            self.saved = str(self.call("owner", "POST", "backups", {"type": "incremental"})["id"])
+        return self.saved
 
     def cid(self, container: str) -> str:
         return str(self.call("owner", "GET", f"containers/{container}")["data"]["cid"])
@@ -288,6 +325,10 @@ class Stage:
             "PUT /api/v1/containers/{ref}": lambda: {"mem": 64},
             "POST /api/v1/devices": self.new_device,
             "PUT /api/v1/devices/{ref}": lambda: {"draining": False},
+            "POST /api/v1/databases": lambda: {"name": self.name()},
+            "POST /api/v1/backups/{id}/restore": lambda: {"dry_run": True},
+            "POST /api/v1/databases/{name}/clone": lambda: {"name": self.name()},
+            "POST /api/v1/snapshots": lambda: {"name": self.name(), "parts": ["databases"]},
             "PUT /api/v1/quotas/{name}": lambda: {"containers": 30},
             "POST /containers": self.numbered,
             "POST /api/v1/containers/{ref}/commit": lambda: {"name": self.name()},
@@ -376,6 +417,17 @@ def stage(
     registry: Registry,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Stage]:
+    with clusters.cluster_folder() as folder:
+        yield from _stage(docker_engine, far, registry, tmp_path_factory, folder)
+
+
+def _stage(
+    docker_engine: Dockerd,
+    far: dict[str, Any],
+    registry: Registry,
+    tmp_path_factory: pytest.TempPathFactory,
+    folder: Path,
+) -> Iterator[Stage]:
     cards = Cards(tmp_path_factory.mktemp("nvml"), [Card("GPU-1")])
     images.load_busybox(docker_engine, "busybox:latest")
     config: dict[str, dict[str, Any]] = {
@@ -384,6 +436,7 @@ def stage(
             "registration": "open",
             "admin_password": PASSWORD,
             "allowed_addresses": ["127.0.0.0/8"],
+            "cluster_dir": str(folder),
         },
         "ContainerDefaults": {"probe_image": "busybox:latest"},
     }

@@ -17,7 +17,7 @@ from jupyter_ext.api.dialects import DIALECTS
 from jupyter_ext.api.openapi import FAILURES, DocumentBuilder, is_long
 from jupyter_ext.api.route import Page, Route
 from jupyter_ext.api.shapes import SHAPES
-from jupyter_ext.assembly import ROUTES
+from jupyter_ext.endpoints import ROUTES
 from jupyter_ext.errors import InvalidRequest, NotFound
 from jupyter_ext.operations import Operation, Running
 

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
-from contextlib import ExitStack
+import hashlib
+from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack, asynccontextmanager
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
 
 from jupyter_ext.errors import NotFound
-from jupyter_ext.operations import IdempotencyKeys
+from jupyter_ext.operations import IdempotencyKeys, Operation, Operations, Progress
+from jupyter_ext.operations.schemas import Recovered
 from jupyter_ext.store import Store, database
 from jupyter_ext.store.leases import ServerLease
 
 from ..engines.stores import gone
 from ..store.test_database import reopened
-from .house import House
+from .house import ALICE, House
 
 
 class Outage:
@@ -59,8 +62,8 @@ def outage(
     run(own.close())
 
 
-async def post(url: str) -> httpx.Response:
-    headers = {"X-API-Key": "jx_alice", "Idempotency-Key": "k"}
+async def post(url: str, prefer: str = "") -> httpx.Response:
+    headers = {"X-API-Key": "jx_alice", "Idempotency-Key": "k", "Prefer": prefer}
     async with httpx.AsyncClient(headers=headers, trust_env=False, timeout=30) as http:
         return await http.post(f"{url}/things", json={})
 
@@ -124,3 +127,92 @@ async def test_what_breaks_is_500_and_not_the_stores_failure(
 
     house.stage.act = fail
     assert (await post(url)).status_code == 500
+
+
+# -- when its server died --------------------------------------------------------------------------
+
+
+async def begun_by_a_dead_server(store: Store, house: House, url: str) -> Operation:
+    """Do what a request does at a server that begins an operation for it and dies."""
+    lease = ServerLease(store)
+    await lease.start()
+    operations = Operations(store, house.bus, lease)
+    path = urlsplit(f"{url}/things").path
+    digest = hashlib.sha256(path.encode() + b"\n{}").hexdigest()
+
+    async def work(progress: Progress) -> None:
+        await asyncio.sleep(3600)
+
+    async def request() -> Operation:
+        assert await operations.keys.begin(ALICE.id, "k", "POST", path, digest) is None
+        return (await operations.start(ALICE, "test.work", "c", work)).operation
+
+    operation = await asyncio.create_task(request())
+    await operations.stop()
+    await lease.stop()
+    return operation
+
+
+@asynccontextmanager
+async def taken_over(
+    store: Store, lease: ServerLease, house: House, outcome: str | Recovered
+) -> AsyncIterator[asyncio.Event]:
+    """Serve as the server that recovers it; how it ends is said when the event is set."""
+    operations = Operations(store, house.bus, lease)
+    end = asyncio.Event()
+
+    async def recover(operation: Operation, given: object) -> str | Recovered:
+        await end.wait()
+        return outcome
+
+    operations.on_recovery("test.work", recover)
+    object.__setattr__(house.services, "idempotency", operations.keys)
+    await operations.resume()
+    try:
+        yield end
+    finally:
+        await operations.stop()
+
+
+async def test_what_a_dead_server_began_is_waited_for_and_answered_with(
+    house: House, url: str, store: Store, lease: ServerLease
+) -> None:
+    begun = await begun_by_a_dead_server(store, house, url)
+    outcome = Recovered("Done.", succeeded=True, result={"number": 7})
+    async with taken_over(store, lease, house, outcome) as end:
+        waiting = asyncio.create_task(post(url))
+        for prefer in ("respond-async", "wait=1"):
+            reply = await post(url, prefer)
+            assert (reply.status_code, reply.json()["id"]) == (202, begun.id)
+            assert reply.json()["state"] == "running"
+        assert not waiting.done()
+        end.set()
+        for reply in (await waiting, await post(url), await post(url, "wait=5")):
+            assert (reply.status_code, reply.json()["number"]) == (201, 7)
+            assert reply.json()["owner"] == ALICE.id
+            assert reply.headers["Idempotency-Replayed"] == "true"
+            assert reply.headers["Location"].endswith(f"/api/v1/operations/{begun.id}")
+        # Who asked for the operation reads the same kind of answer each time.
+        assert (await post(url, "respond-async")).json()["id"] == begun.id
+
+
+async def test_what_came_to_nothing_while_somebody_waits_is_done_anew(
+    house: House, url: str, store: Store, lease: ServerLease
+) -> None:
+    await begun_by_a_dead_server(store, house, url)
+    acts: list[int] = []
+
+    async def act() -> dict[str, int]:
+        acts.append(len(acts) + 1)
+        return {"number": acts[-1]}
+
+    house.stage.act = act
+    async with taken_over(store, lease, house, "It was undone.") as end:
+        waiting = asyncio.create_task(post(url))
+        await asyncio.sleep(0.3)
+        assert acts == []
+        end.set()
+        reply = await waiting
+        assert (reply.status_code, reply.json()["number"]) == (201, 1)
+        assert "Idempotency-Replayed" not in reply.headers
+    assert acts == [1]

@@ -6,7 +6,7 @@ import pytest
 from pydantic import BaseModel
 
 from jupyter_ext.api.dialects import VOIDVM
-from jupyter_ext.assembly import ROUTES, SOCKETS
+from jupyter_ext.endpoints import ROUTES, SOCKETS
 
 from .test_errors_over_http import dialect_of
 

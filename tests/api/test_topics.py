@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
-from jupyter_ext.assembly import FEEDS
+from jupyter_ext.endpoints import FEEDS
 from jupyter_ext.events.topics import TOPICS
 
 from ..engines.jupyter import JupyterServer

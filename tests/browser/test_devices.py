@@ -319,7 +319,7 @@ def test_nobody_else_sees_devices_or_asks_for_them(open_lab: OpenLab, hosts: Hos
     lab = open_lab(hosts.server)
     view(lab, "Account")
     expect(lab.panel.locator(".jx-Who")).to_contain_text("eve")
-    expect(lab.panel.get_by_role("tab")).to_have_text(["Compute", "Account"])
+    expect(lab.panel.get_by_role("tab")).to_have_text(["Compute", "Data", "Account"])
     expect(lab.panel.get_by_text("Devices")).to_have_count(0)
     lab.page.keyboard.press("Control+Shift+C")
     lab.page.locator(".jp-ModalCommandPalette input").fill("Add Device")

@@ -222,7 +222,7 @@ def test_nobody_else_sees_what_administrators_see(
     expect(lab.panel.locator(".jx-Who")).to_contain_text("eve")
     # The key that she uses here.
     expect(row(lab, "tests")).to_be_visible()
-    expect(lab.panel.get_by_role("tab")).to_have_text(["Compute", "Account"])
+    expect(lab.panel.get_by_role("tab")).to_have_text(["Compute", "Data", "Account"])
     expect(lab.panel.get_by_text("Audit")).to_have_count(0)
     lab.button("New API key").click()
     lab.dialog().get_by_label("Name").fill("of eve")
@@ -241,6 +241,8 @@ def test_keyboard_alone_makes_and_revokes_a_key(
     keyboard = lab.page.keyboard
 
     lab.panel.get_by_role("tab", name="Compute").focus()
+    keyboard.press("ArrowRight")
+    expect(lab.panel.get_by_role("tab", name="Data")).to_be_focused()
     keyboard.press("ArrowRight")
     expect(lab.panel.get_by_role("tab", name="Account")).to_be_focused()
     lab.palette("New API Key…")

@@ -70,6 +70,18 @@ def samples(seed: str) -> list[Sample]:
     return [Sample(language, block) for language, block in blocks]
 
 
+def http_sample(seed: str, first_line: str) -> tuple[str, str, bytes]:
+    """Method, path and body of a request that a document writes out."""
+    text = (SEEDS / f"{seed}.txt").read_text(encoding="utf-8")
+    blocks = re.findall(r"^```http\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
+    (block,) = [each for each in blocks if each.startswith(first_line + "\n")]
+    head, _, body = block.partition("\n\n")
+    lines = head.splitlines()
+    assert lines[1:] in ([], ["Content-Type: application/json"])
+    method, path = lines[0].split()
+    return method, path, body.encode()
+
+
 def _python(folder: Path) -> list[str]:
     return [sys.executable]
 

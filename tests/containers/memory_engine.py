@@ -242,6 +242,13 @@ class MemoryEngine(LoggingConfigurable):
         await self._asked("unpause")
         self._set(container, status="running")
 
+    async def sweep(self, mark: str) -> None:
+        await self._asked("sweep")
+
+    async def release(self, container: str, since: float) -> None:
+        await self._asked("release")
+        self._set(container, status="running")
+
     async def kill(self, container: str, signal: str = "KILL") -> None:
         await self._asked("kill")
         self._set(container, status="exited")

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
+import ssl
 from pathlib import Path
 
 import pytest
 
 from jupyter_ext.containers import docker_address
-from jupyter_ext.containers.docker_address import find_address
+from jupyter_ext.containers.docker_address import EngineAddress, find_address
 from jupyter_ext.errors import InvalidRequest
+
+from ..engines.certificates import Certificates
 
 
 @pytest.fixture
@@ -110,3 +113,50 @@ def test_short_forms(home: Path, text: str, url: str) -> None:
 def test_an_unknown_scheme_is_said(home: Path) -> None:
     with pytest.raises(InvalidRequest, match="npipe"):
         find_address("npipe:////./pipe/docker", environment(home))
+
+
+@pytest.fixture
+def trusting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Certificates:
+    """Certificates of an authority beside one that the whole system trusts."""
+    (tmp_path / "system").mkdir()
+    system = Certificates(tmp_path / "system")
+    monkeypatch.setenv("SSL_CERT_FILE", str(system.client / "ca.pem"))
+    monkeypatch.setenv("SSL_CERT_DIR", str(tmp_path / "nowhere"))
+    assert ssl.create_default_context().cert_store_stats()["x509_ca"] == 1
+    return Certificates(tmp_path)
+
+
+def test_only_the_authority_of_the_folder_is_trusted(trusting: Certificates) -> None:
+    folder = trusting.client
+    context = EngineAddress("tcp://far:2376", folder).ssl_context()
+    own = ssl.PEM_cert_to_DER_cert((folder / "ca.pem").read_text())
+    assert context.get_ca_certs(binary_form=True) == [own]
+    assert (context.verify_mode, context.check_hostname) == (ssl.CERT_REQUIRED, True)
+
+
+def test_without_the_folders_authority_nobody_is_trusted_in_its_place(
+    trusting: Certificates,
+) -> None:
+    address = EngineAddress("tcp://far:2376", trusting.client)
+    (trusting.client / "ca.pem").write_text("")
+    with pytest.raises(OSError):
+        address.ssl_context()
+    (trusting.client / "ca.pem").unlink()
+    with pytest.raises(OSError, match=r"ca\.pem"):
+        address.ssl_context()
+    # Whoever checks nothing needs none.
+    unchecked = EngineAddress("tcp://far:2376", trusting.client, verify=False).ssl_context()
+    assert unchecked.verify_mode == ssl.CERT_NONE
+
+
+def test_a_context_without_an_authority_is_checked_by_the_systems(
+    home: Path, trusting: Certificates
+) -> None:
+    folder = make_context(home, "far", "tcp://far:2376")
+    folder.mkdir(parents=True)
+    found = find_address("", environment(home, DOCKER_CONTEXT="far"))
+    assert found.ssl_context().cert_store_stats()["x509_ca"] == 1
+    (folder / "ca.pem").write_bytes((trusting.client / "ca.pem").read_bytes())
+    found = find_address("", environment(home, DOCKER_CONTEXT="far"))
+    own = ssl.PEM_cert_to_DER_cert((folder / "ca.pem").read_text())
+    assert found.ssl_context().get_ca_certs(binary_form=True) == [own]

@@ -202,7 +202,8 @@ async def test_what_is_not_finished_or_of_one_container_is_shown_to_nobody(
     world: World, label: str
 ) -> None:
     id_ = f"sha256:{'44' * 32}"
-    made = EngineImage(id_, (), (), 5, DAY_ONE, labels={label: "op-1"})
+    value = world.store.secrets.seals("op-1")[0]
+    made = EngineImage(id_, (), (), 5, DAY_ONE, labels={label: value})
     world.engine.images[id_] = made
     await world.service.image_keeper.refresh()
     seen = [item.engine.id for item in (await world.images.list(ADMIN, PAGE)).items]
@@ -212,6 +213,29 @@ async def test_what_is_not_finished_or_of_one_container_is_shown_to_nobody(
     world.engine.images[id_] = replace(made, labels={label: ""})
     await world.service.image_keeper.refresh()
     assert any(id_ in str(data) for data in world.bus.of("images"))
+
+
+@pytest.mark.parametrize("label", [PART, REFITTED])
+async def test_an_image_whose_recipe_has_our_labels_is_seen(world: World, label: str) -> None:
+    id_ = world.engine.add_image("lookalike:latest")
+    labels = {label: "op-1.0123456789abcdef0123456789abcdef"}
+    world.engine.images[id_] = replace(world.engine.images[id_], labels=labels)
+    await world.service.image_keeper.refresh()
+    assert "lookalike:latest" in await tags(world, ALICE)
+    assert any("lookalike:latest" in str(data) for data in world.bus.of("images"))
+
+
+async def test_an_image_that_has_the_label_of_a_remade_container_under_another_name_is_seen(
+    world: World,
+) -> None:
+    name = f"{PRIVATE_NAMESPACE}/bob/refitted-7:latest"
+    for tag in (name, f"{PRIVATE_NAMESPACE}/bob/from-it:latest"):
+        id_ = world.engine.add_image(tag)
+        world.engine.images[id_] = replace(world.engine.images[id_], labels={REFITTED: name})
+    await world.service.image_keeper.refresh()
+    seen = await tags(world, BOB)
+    assert f"{PRIVATE_NAMESPACE}/bob/from-it:latest" in seen
+    assert name not in seen
 
 
 async def test_the_namespace_of_committed_images_can_not_be_pulled(world: World) -> None:

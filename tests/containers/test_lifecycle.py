@@ -9,6 +9,7 @@ import pytest
 
 from jupyter_ext.accounts.schemas import Account
 from jupyter_ext.containers import views
+from jupyter_ext.containers.matrix import MatrixContainers
 from jupyter_ext.containers.schemas import (
     ContainerChange,
     ContainerQuery,
@@ -51,6 +52,20 @@ async def test_a_container_runs_and_is_its_makers(world: World) -> None:
     assert spec.ports["80/tcp"].host_ip == "127.0.0.1"  # type: ignore[union-attr]
     assert spec.labels["jupyter_ext.owner"] == "alice"
     assert spec.labels["jupyter_ext.cid"] == str(made.cid)
+
+
+async def test_what_an_operation_keeps_leads_back_to_what_it_made(world: World) -> None:
+    made = await make(world, environment={"A": 1})
+    kept = views.container(made)
+    assert "config" not in kept
+    again = await world.containers.made(ALICE, kept)
+    assert views.detail(again)["config"] == views.detail(made)["config"]
+    with pytest.raises(NotFound):
+        await world.containers.made(BOB, kept)
+    matrix = next(each for each in world.service.managers if isinstance(each, MatrixContainers))
+    assert (await matrix.created(ALICE, kept))["cid"] == made.cid
+    image = (await world.images.all(ALICE))[0]
+    assert (await world.images.made(ALICE, views.image(image))).iid == image.iid
 
 
 async def test_a_container_without_a_pull_is_no_operation(world: World) -> None:

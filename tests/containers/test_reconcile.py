@@ -11,8 +11,9 @@ import pytest
 from sqlalchemy import delete, select, update
 
 from jupyter_ext.containers.engine_types import EngineMount
-from jupyter_ext.containers.marks import CID, Mark
+from jupyter_ext.containers.marks import CID, PART, PROBE, PROBE_NAME, Mark
 from jupyter_ext.containers.records import ContainerRecord, PortClaim
+from jupyter_ext.containers.saving import SAVE, ImageSaver
 from jupyter_ext.containers.schemas import (
     ContainerQuery,
     DeleteQuery,
@@ -58,6 +59,21 @@ async def test_a_container_of_the_docker_command_is_the_administrators(world: Wo
         await world.containers.get(ALICE, "foreign")
     told = [data for data in world.bus.of("containers") if data["event"] == "changed"]
     assert told[-1]["container"]["name"] == "foreign"
+
+
+@pytest.mark.parametrize("label", [PART, PROBE])
+async def test_labels_of_a_recipe_hide_no_container(world: World, label: str) -> None:
+    world.engine.add_container("foreign", "busybox:latest", {label: "op-1"})
+    await world.settled()
+    assert await names(world) == ["foreign"]
+
+
+async def test_what_is_a_step_of_something_else_is_nobodys(world: World) -> None:
+    part = {PART: world.store.secrets.seals("op-1")[0]}
+    world.engine.add_container("part", "busybox:latest", part)
+    world.engine.add_container(f"{PROBE_NAME}1", "busybox:latest", {PROBE: "gpus"})
+    await world.settled()
+    assert await names(world) == []
 
 
 async def test_a_container_that_somebody_removed_frees_its_name_and_ports(world: World) -> None:
@@ -356,3 +372,24 @@ def test_an_engine_with_nothing(
 ) -> None:
     world = make_world(MemoryEngine())
     assert jp_asyncio_loop.run_until_complete(names(world)) == []
+
+
+@pytest.mark.parametrize("noted", [True, False])
+async def test_only_a_pause_that_a_save_wrote_down_is_ended_by_its_recovery(
+    world: World, noted: bool
+) -> None:
+    made = await make(world)
+    world.engine._set(made.id, status="paused")
+    saver = next(each for each in world.service.managers if isinstance(each, ImageSaver))
+    operation = Operation(
+        id="op-1",
+        kind=SAVE,
+        subject="tool",
+        owner=ALICE.id,
+        state="running",
+        created_at=utcnow(),
+        details={"paused": {"container": made.id, "at": 1.0}} if noted else {},
+    )
+    given = {"image": "jupyter-ext/alice/tool:1", "owner": ALICE.id, "public": False, "device": 1}
+    assert "Save it again" in str(await saver.recover(operation, given))
+    assert world.engine.containers[made.id].status == ("running" if noted else "paused")

@@ -82,6 +82,19 @@ async def test_cpu_is_what_was_used_between_two_measures(machine: Machine) -> No
     assert sampler.latest("a") == second
 
 
+async def test_of_two_measures_at_once_the_second_has_the_cpu_of_the_first(
+    machine: Machine,
+) -> None:
+    machine.add("a", cpu=1_000_000_000)
+    sampler = machine.sampler()
+    await sampler.sweep()
+    await asyncio.sleep(0.02)
+    [sample] = await sampler.sweep()
+    [again] = await sampler.sweep()
+    assert again.at > sample.at
+    assert again.cpu_usage == sample.cpu_usage == 0
+
+
 async def test_a_restart_does_not_make_it_negative(machine: Machine) -> None:
     machine.add("a", cpu=1_000_000_000)
     sampler = machine.sampler()

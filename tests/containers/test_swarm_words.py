@@ -7,7 +7,7 @@ from typing import Any
 
 from jupyter_ext.containers.docker_networks import overlay_name
 from jupyter_ext.containers.docker_swarm import read_membership, read_node
-from jupyter_ext.devices.ledger import same_gpu
+from jupyter_ext.devices.inventory import same_gpu
 from jupyter_ext.devices.nodes import state_of
 
 NAME_OF_A_SWARM = re.compile(r"^[a-zA-Z0-9](?:[-_]*[A-Za-z0-9]+)*$")

@@ -14,8 +14,8 @@ import pytest
 from websockets.sync.client import connect
 from websockets.typing import Origin
 
-from jupyter_ext.assembly import ROUTES
 from jupyter_ext.desk.carried import LOGINS
+from jupyter_ext.endpoints import ROUTES
 
 from ..api.conftest import UNLIMITED, browser, user_key
 from ..api.test_event_stream import Stream

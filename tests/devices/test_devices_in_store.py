@@ -9,7 +9,8 @@ from sqlalchemy import delete, select
 from sqlalchemy.exc import IntegrityError
 
 from jupyter_ext.containers.gpu_probe import read
-from jupyter_ext.devices.ledger import DeviceLedger, Found
+from jupyter_ext.devices.inventory import Found
+from jupyter_ext.devices.ledger import DeviceLedger
 from jupyter_ext.devices.records import LOCAL_DEVICE, DeviceRecord
 from jupyter_ext.errors import Conflict
 from jupyter_ext.store import Store, utcnow

@@ -12,10 +12,12 @@ import pytest
 from sqlalchemy import select
 
 from jupyter_ext.containers.records import ContainerRecord
-from jupyter_ext.devices.ledger import DeviceLedger, Found, Taken
+from jupyter_ext.devices.inventory import Found
+from jupyter_ext.devices.ledger import DeviceLedger, Taken
 from jupyter_ext.devices.placement import Wish
-from jupyter_ext.devices.queue import GpuQueue, Ticket
+from jupyter_ext.devices.queue import GpuQueue
 from jupyter_ext.devices.records import DeviceRecord, GpuClaim, GpuRequest, Reservation
+from jupyter_ext.devices.ticket import Ticket
 from jupyter_ext.errors import Conflict
 from jupyter_ext.store import Store, utcnow
 from jupyter_ext.store.leases import ServerLease
@@ -144,7 +146,7 @@ async def test_who_waits_is_served_in_order(serving) -> None:
         for done in range(5):
             [holder] = (await server.holders()).values()
             await server.free(holder)
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(30):
                 while len(order) == done:
                     await asyncio.sleep(0.01)
         await asyncio.gather(*tasks)

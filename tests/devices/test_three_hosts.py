@@ -208,6 +208,25 @@ def test_gpus_of_another_host_are_found_and_given(lab: Lab) -> None:
         assert running(lab.engines[1]) == ["admin.learns"]
 
 
+def test_who_waits_for_a_host_is_named_to_whoever_removes_it(lab: Lab) -> None:
+    with lab.client() as client:
+        far = add(lab, client, 1)
+        made = make(client, "learns", gid="auto")
+        body = {"name": "waits", "image": "busybox", "gid": "auto", "wait": True}
+        body["device"] = far["did"]
+        headers = {"Prefer": "respond-async"}
+        waiting = client.post("containers", json=body, headers=headers).json()["data"]["id"]
+        for way in ("", "?force=true"):
+            refused = client.delete(f"devices/host1{way}")
+            assert refused.status_code == 409
+            error = refused.json()["error"]
+            assert f"pig operation cancel {waiting}`" in error["message"]
+            assert error["details"]["operations"] == [waiting]
+        client.delete(f"operations/{waiting}").raise_for_status()
+        client.delete(f"containers/{made['cid']}?force=true").raise_for_status()
+        client.delete("devices/host1").raise_for_status()
+
+
 def test_a_killed_host_is_lost_keeps_its_claims_and_returns(lab: Lab) -> None:
     with lab.client() as client:
         far = add(lab, client, 1)
@@ -244,6 +263,7 @@ def test_a_killed_host_is_lost_keeps_its_claims_and_returns(lab: Lab) -> None:
         assert client.post(f"containers/{made['cid']}/stop", json={"timeout": 0}).is_success
 
 
+@pytest.mark.slow
 def test_a_desk_that_starts_while_a_host_is_away_shows_what_was_there(
     lab: Lab, tmp_path: Path
 ) -> None:

@@ -18,7 +18,7 @@ class Certificates:
     Parameters
     ----------
     addresses
-        Of the servers that have the key.
+        Of the servers that have the key, or their names.
     """
 
     def __init__(self, folder: Path, *addresses: str) -> None:
@@ -71,7 +71,7 @@ class Certificates:
         folder.mkdir()
         key = ec.generate_private_key(ec.SECP256R1())
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, folder.name)])
-        addresses = [x509.IPAddress(ipaddress.ip_address(each)) for each in self._addresses]
+        addresses = [_general_name(each) for each in self._addresses]
         pem = self._sign(
             subject, key, x509.ExtendedKeyUsage([usage]), x509.SubjectAlternativeName(addresses)
         )
@@ -86,3 +86,10 @@ class Certificates:
         )
         (folder / "key.pem").chmod(0o600)
         return folder
+
+
+def _general_name(address: str) -> x509.GeneralName:
+    try:
+        return x509.IPAddress(ipaddress.ip_address(address))
+    except ValueError:
+        return x509.DNSName(address)

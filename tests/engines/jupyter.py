@@ -15,7 +15,7 @@ from typing import Any
 
 import httpx
 
-from . import scratch
+from . import clusters, scratch
 
 ROOT = Path(__file__).resolve().parents[2]
 PANEL = ROOT / "jupyter_ext" / "labextension"
@@ -164,7 +164,7 @@ def jupyter_server(
     docker_host: str | None = None,
     lab: bool = False,
     base_url: str = BASE_URL,
-    token: str = TOKEN,
+    token: str | None = TOKEN,
     config: Mapping[str, Mapping[str, Any]] | None = None,
     environ: Mapping[str, str] | None = None,
     home: Path | None = None,
@@ -182,6 +182,8 @@ def jupyter_server(
         The engine's address; without one, an address where nothing answers.
     lab
         JupyterLab with the panel, not only the server.
+    token
+        Jupyter's; None has the server make one up.
     config
         Traits by class, ``{"JupyterExt": {"allowed_mounts": ["/"]}}``.
     environ
@@ -196,7 +198,8 @@ def jupyter_server(
         A virtual environment that has the package installed. The server finds the extension and
         the panel there by itself; nothing of this checkout helps.
     """
-    with scratch.scratch_folder("server") as folder:
+    # What is made for databases is gone with the server, also where it is root's.
+    with clusters.cluster_folder() as databases, scratch.scratch_folder("server") as folder:
         env = environment(folder, prefix, **(environ or {}))
         env["DOCKER_HOST"] = docker_host or f"unix://{folder}/no-engine.sock"
         if home is not None:
@@ -212,8 +215,10 @@ def jupyter_server(
                 "ip": "127.0.0.1",
                 "base_url": base_url,
             },
-            "IdentityProvider": {"token": token},
+            "JupyterExt": {"cluster_dir": str(databases)},
         }
+        if token is not None:
+            traits["IdentityProvider"] = {"token": token}
         if prefix is None:
             traits["ServerApp"]["jpserver_extensions"] = {
                 "jupyter_ext": extension,
@@ -242,7 +247,7 @@ def jupyter_server(
             )
         server = JupyterServer(
             url=f"http://127.0.0.1:{port}{base_url}",
-            token=token,
+            token=token or "",
             home=Path(env["JUPYTER_EXT_HOME"]),
             folder=notebooks,
             environ=env,
@@ -267,7 +272,7 @@ def _labextensions(folder: Path) -> Path:
 
 
 def _wait(server: JupyterServer, path: str, seconds: float) -> None:
-    headers = {"Authorization": f"token {server.token}"}
+    headers = {"Authorization": f"token {server.token}"} if server.token else {}
 
     def ready() -> bool:
         if server.process.poll() is not None:

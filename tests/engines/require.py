@@ -12,7 +12,19 @@ from typing import NoReturn
 
 import pytest
 
-ENGINES = ("docker", "postgres", "registry", "redis", "browser", "node", "hub", "gpus")
+ENGINES = (
+    "docker",
+    "postgres",
+    "restic",
+    "registry",
+    "redis",
+    "browser",
+    "node",
+    "hub",
+    "gpus",
+    "gpu",
+    "code-server",
+)
 
 SYSTEM_FOLDERS = "/usr/local/sbin:/usr/sbin:/sbin"
 

@@ -21,7 +21,7 @@ import schemathesis
 from hypothesis import HealthCheck, Phase, Verbosity, given, seed, settings
 from hypothesis import strategies as st
 
-from jupyter_ext.assembly import ROUTES
+from jupyter_ext.endpoints import ROUTES
 
 from ..api.conftest import UNLIMITED
 from ..api.test_errors_over_http import dialect_of

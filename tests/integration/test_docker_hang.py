@@ -77,6 +77,7 @@ async def test_a_hung_engine_is_unavailable_within_the_promise(
 
 
 @pytest.mark.slow
+@pytest.mark.slow
 async def test_hanging_again_and_again_leaves_no_threads(
     own_engine: Dockerd, own_driver: DockerDriver, name: str
 ) -> None:

@@ -412,7 +412,42 @@ async def test_what_a_crash_left_is_swept(own: DockerDriver, engine: Dockerd, na
     await own.sweep(name)
 
 
-def test_a_server_that_died_meanwhile_leaves_nothing_half_done(engine: Dockerd) -> None:
+async def test_only_the_pause_of_a_save_is_ended(
+    own: DockerDriver, engine: Dockerd, name: str
+) -> None:
+    container = await heavy(own, name, 1)
+
+    async def since() -> float:
+        await own.link.ping()
+        assert own.link.engine_time is not None
+        return own.link.engine_time
+
+    began = await since()
+    engine.docker("pause", container)
+    await own.release(container, began)
+    assert not is_paused(engine, container)
+    # Once more would be somebody else's.
+    engine.docker("pause", container)
+    await own.release(container, began)
+    assert is_paused(engine, container)
+    engine.docker("unpause", container)
+    await asyncio.sleep(1.1)
+    began = await since()
+    engine.docker("pause", container)
+    engine.docker("unpause", container)
+    engine.docker("pause", container)
+    await own.release(container, began)
+    assert is_paused(engine, container)
+    engine.docker("unpause", container)
+    await own.remove(container, force=True)
+    await own.release(container, began)
+
+
+@pytest.mark.parametrize("paused_since", [False, True])
+@pytest.mark.slow
+def test_a_server_that_died_meanwhile_leaves_nothing_half_done(
+    engine: Dockerd, paused_since: bool
+) -> None:
     config = {"ContainerDefaults": {"max_image_layers": 1}}
     with scratch_folder("home") as home:
         with (
@@ -432,23 +467,28 @@ def test_a_server_that_died_meanwhile_leaves_nothing_half_done(engine: Dockerd) 
             wait_until(lambda: is_paused(engine, made["id"]), "the save")
             first.process.kill()
             first.process.wait()
-        with jupyter.jupyter_server(docker_host=engine.url, config=config, home=home) as second:
-            wait_until(lambda: not is_paused(engine, made["id"]), "the container to go on", 60)
-            with second.client() as http:
+            if paused_since:
+                engine.docker("unpause", made["id"])
+                engine.docker("pause", made["id"])
+        with (
+            jupyter.jupyter_server(docker_host=engine.url, config=config, home=home) as second,
+            second.client() as http,
+        ):
 
-                def ended() -> bool:
-                    [one] = http.get("operations?kind=image.save").json()["operations"]
-                    return bool(one["ended_at"])
-
-                wait_until(ended, "the operation", 60)
+            def ended() -> bool:
                 [one] = http.get("operations?kind=image.save").json()["operations"]
-                assert one["state"] == "failed"
-                assert "Save it again" in one["message"]
-                wait_until(lambda: not left(engine), "nothing left")
-                assert engine.docker("images", "--quiet", "jupyter-ext/admin/flat") == ""
-                again = http.post("containers/heavy/commit", json={"name": "flat"})
-                assert again.status_code == 200, again.text
-                item = again.json()["data"]
-                assert layers(engine, item["id"]) == 1
-                http.delete("containers/heavy?force=true").raise_for_status()
-                http.delete(f"images/{item['iid']}").raise_for_status()
+                return bool(one["ended_at"])
+
+            wait_until(ended, "the operation", 60)
+            assert is_paused(engine, made["id"]) == paused_since
+            [one] = http.get("operations?kind=image.save").json()["operations"]
+            assert one["state"] == "failed"
+            assert "Save it again" in one["message"]
+            wait_until(lambda: not left(engine), "nothing left")
+            assert engine.docker("images", "--quiet", "jupyter-ext/admin/flat") == ""
+            again = http.post("containers/heavy/commit", json={"name": "flat"})
+            assert again.status_code == 200, again.text
+            item = again.json()["data"]
+            assert layers(engine, item["id"]) == 1
+            http.delete("containers/heavy?force=true").raise_for_status()
+            http.delete(f"images/{item['iid']}").raise_for_status()

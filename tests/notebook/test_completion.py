@@ -22,6 +22,11 @@ def some_containers(speaker: Speaker, monkeypatch: pytest.MonkeyPatch) -> None:
     speaker.says("GET /api/v1/containers", {"data": {"total": 3, "items": items}})
     images = [{"id": "1", "tags": ["busybox:latest", "localhost:5000/busy:1"]}]
     speaker.says("GET /api/v1/images", {"data": {"total": 1, "items": images}})
+    databases = [{"name": "mydb"}, {"name": "my $(own)"}]
+    speaker.says("GET /api/v1/databases", {"databases": databases, "total": 2})
+    speaker.says("GET /api/v1/backups", {"backups": [{"id": "backup-20260102"}], "total": 1})
+    snapshots = [{"name": "one"}, {"name": "one; rm -rf x"}]
+    speaker.says("GET /api/v1/snapshots", {"snapshots": snapshots, "total": 2})
 
 
 def offered(shell: Any, text: str) -> list[str]:
@@ -43,6 +48,14 @@ def offered(shell: Any, text: str) -> list[str]:
         ("%container run busybox:la", ["%container run busybox:latest"]),
         ("%container list --status ex", ["%container list --status exited"]),
         ("%%container wo", ["%%container worker"]),
+        ("%database cl", ["%database clone"]),
+        ("%database use my", ["%database use mydb"]),
+        ("%database drop --ye", ["%database drop --yes"]),
+        ("%backup cr", ["%backup create"]),
+        ("%backup restore ba", ["%backup restore backup-20260102"]),
+        ("%backup restore --database my", ["%backup restore --database mydb"]),
+        ("%snapshot re", ["%snapshot restore"]),
+        ("%snapshot restore one", ["%snapshot restore one"]),
     ],
 )
 def test_the_tab_key(shell: Any, typed: str, lines: list[str]) -> None:

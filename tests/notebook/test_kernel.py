@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,6 @@ from typing import Any
 import httpx
 import nbformat as untyped_nbformat
 import pytest
-from jupyter_client.manager import start_new_kernel
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 from websockets.sync.client import connect
@@ -22,6 +20,7 @@ from jupyter_ext.client import Client
 from ..conftest import MakeServer
 from ..engines.dockerd import Dockerd
 from ..engines.jupyter import JupyterServer
+from ..engines.kernels import Kernel, errors, texts
 from ..engines.scratch import wait_until
 from ..engines.stores import PostgresStore
 
@@ -32,49 +31,6 @@ nbformat: Any = untyped_nbformat
 NOTEBOOKS = Path(__file__).resolve().parents[2] / "notebooks"
 FOREVER = ["sleep", "600"]
 TICK = "sh -c 'while true; do echo tick; sleep 0.1; done'"
-
-
-class Kernel:
-    """A kernel that finds the server by itself, and what its cells put out."""
-
-    def __init__(self, environ: dict[str, str]) -> None:
-        self.manager, self.client = start_new_kernel(kernel_name="python3", env=environ)
-
-    def begin(self, code: str) -> str:
-        ident: str = self.client.execute(code)
-        return ident
-
-    def messages(self, ident: str, seconds: float = 60) -> Iterator[dict[str, Any]]:
-        """Yield what a cell puts out, until it has ended."""
-        until = time.monotonic() + seconds
-        while time.monotonic() < until:
-            message = self.client.get_iopub_msg(timeout=seconds)
-            if message["parent_header"].get("msg_id") != ident:
-                continue
-            if message["content"].get("execution_state") == "idle":
-                return
-            yield message
-        raise TimeoutError("the cell has not ended")
-
-    def run(self, code: str) -> list[dict[str, Any]]:
-        return list(self.messages(self.begin(code)))
-
-    def stop(self) -> None:
-        self.client.stop_channels()
-        self.manager.shutdown_kernel(now=True)
-        self.manager.context.destroy(linger=0)
-
-
-def texts(messages: list[dict[str, Any]], stream: str = "stdout") -> str:
-    return "".join(
-        m["content"]["text"]
-        for m in messages
-        if m["msg_type"] == "stream" and m["content"]["name"] == stream
-    )
-
-
-def errors(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    return [m["content"] for m in messages if m["msg_type"] == "error"]
 
 
 @pytest.fixture(scope="module")

@@ -14,8 +14,11 @@ from sqlalchemy import Connection, text
 # What makes the tables known, as `app.py` does.
 import jupyter_ext.accounts.records
 import jupyter_ext.containers.records
+import jupyter_ext.devices.records
 import jupyter_ext.idle.records
 import jupyter_ext.operations.records
+import jupyter_ext.postgres.records
+import jupyter_ext.snapshots.records
 import jupyter_ext.store.leases
 import jupyter_ext.web.records  # noqa: F401
 from jupyter_ext.accounts.records import UserRecord

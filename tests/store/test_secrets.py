@@ -127,3 +127,18 @@ async def test_a_rotated_key_opens_the_old_secrets(store_url: str) -> None:
         assert both.secrets.decrypt(renewed) == "hunter2"
     finally:
         await both.close()
+
+
+def test_only_a_holder_of_the_key_seals() -> None:
+    secrets = secrets_of(KEY)
+    (seal,) = secrets.seals("op-1")
+    assert seal.startswith("op-1.")
+    assert secrets.sealed(seal)
+    assert secrets.seals("op-1") == [seal]
+    for forged in ("", "op-1", "op-1.", seal[:-1], seal.replace("1", "2", 1), f"{seal}.", "ü.é"):
+        assert not secrets.sealed(forged)
+    other = new_key()
+    assert not secrets_of(other).sealed(seal)
+    both = secrets_of(f"{other},{KEY}")
+    assert both.sealed(seal)
+    assert both.seals("op-1")[1] == seal

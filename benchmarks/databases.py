@@ -1,0 +1,183 @@
+"""Databases by REST, against the plain statements in the same cluster."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+import psycopg
+from psycopg import sql
+
+from jupyter_ext.postgres.schemas import SPARE
+from tests.engines.clusters import cluster_folder
+
+from .harness import Caller, server
+from .rows import Row, at_most, median, ratio_at_most, told
+
+ROUNDS = 25
+ROW = 10
+ROWS_OF_MANY = 6
+CLONES = 9
+MANY = 500
+LISTS = 40
+SOURCE_ROWS = 400_000
+"""About 300 MB."""
+
+PATH = "/api/v1/databases"
+SPARE_SECONDS = 30.0
+
+Turn = tuple[list[float], Callable[..., float]]
+"""Where its milliseconds go, and what takes them."""
+
+
+def run() -> list[Row]:
+    """Make and clone in turns, by REST and by statement; then list many."""
+    with (
+        # On a disk, as people have them: CREATE DATABASE waits for it.
+        cluster_folder(in_memory=False) as folder,
+        server(None, probe=False, traits={"cluster_dir": str(folder)}) as jupyter,
+        Caller.of(jupyter) as caller,
+    ):
+        url = caller.json("POST", PATH, {"name": "source"})["connection_url"]
+        with psycopg.connect(url, autocommit=True) as connection:
+            connection.execute(
+                "CREATE TABLE t AS SELECT i, repeat(md5(i::text), 20) AS text"
+                " FROM generate_series(1, %s) i",
+                [SOURCE_ROWS],
+            )
+        with psycopg.connect(url.rpartition("/")[0] + "/postgres", autocommit=True) as plain:
+            rows = [_making(caller, plain), _making_many(caller, plain), _cloning(caller, plain)]
+            for number in range(MANY):
+                _statement(plain, "CREATE DATABASE {} STRATEGY wal_log", f"many-{number}")
+            rows.append(_listing(caller, plain))
+    return rows
+
+
+def _making(caller: Caller, plain: psycopg.Connection[Any]) -> Row:
+    """Make one now and then, as people do: the extension has one ready by then."""
+    ours: list[float] = []
+    theirs: list[float] = []
+    for number in range(ROUNDS):
+        _wait_for_spare(plain)
+        mine = (ours, partial(_ours, caller, PATH, f"ours-{number}"))
+        other = (theirs, partial(_statement, plain, "CREATE DATABASE {}", f"theirs-{number}"))
+        for spent, turn in _in_turns(number, mine, other):
+            _settle(plain)
+            spent.append(turn())
+    return ratio_at_most(
+        1.2,
+        "make a database by REST now and then, median",
+        median(ours),
+        "ms",
+        "CREATE DATABASE, median",
+        median(theirs),
+    )
+
+
+def _making_many(caller: Caller, plain: psycopg.Connection[Any]) -> Row:
+    """Make one after the other: what is ready beforehand helps the first alone."""
+    ours: list[float] = []
+    theirs: list[float] = []
+    for number in range(ROWS_OF_MANY):
+        mine = (ours, partial(_ours, caller, PATH))
+        other = (theirs, partial(_statement, plain, "CREATE DATABASE {}"))
+        for side, (spent, turn) in enumerate(_in_turns(number, mine, other)):
+            _wait_for_spare(plain)
+            _settle(plain)
+            row = [turn(f"row-{number}-{side}-{each}") for each in range(ROW)]
+            spent.append(sum(row) / ROW)
+    return told(
+        f"make {ROW} databases by REST without a pause, each",
+        median(ours),
+        "ms",
+        "CREATE DATABASE without a pause, each",
+        median(theirs),
+    )
+
+
+def _cloning(caller: Caller, plain: psycopg.Connection[Any]) -> Row:
+    ours: list[float] = []
+    files: list[float] = []
+    pages: list[float] = []
+    for number in range(CLONES):
+        copy = "CREATE DATABASE {} TEMPLATE source STRATEGY "
+        names = [f"{how}-{number}" for how in ("clone", "files", "pages")]
+        turns = (
+            (ours, partial(_ours, caller, f"{PATH}/source/clone", names[0])),
+            (files, partial(_statement, plain, copy + "file_copy", names[1])),
+            (pages, partial(_statement, plain, copy + "wal_log", names[2])),
+        )
+        for spent, turn in _in_turns(number, *turns):
+            _settle(plain)
+            spent.append(turn())
+        for name in names:
+            _statement(plain, "DROP DATABASE {}", name)
+    best, how = min((median(files), "file_copy"), (median(pages), "wal_log"))
+    return ratio_at_most(
+        1.1,
+        "clone 300 MB by REST, median",
+        median(ours),
+        "ms",
+        f"CREATE DATABASE … STRATEGY {how}, the faster one, median",
+        best,
+    )
+
+
+def _listing(caller: Caller, plain: psycopg.Connection[Any]) -> Row:
+    path = f"{PATH}?limit=10000"
+    found = caller.json("GET", f"{path}&fresh=true")["databases"]
+    assert len(found) > MANY
+    assert all(each["size_bytes"] for each in found)
+    ours = [1000 * caller.timed("GET", path) for _ in range(LISTS)]
+    query = "SELECT datname, pg_database_size(oid) FROM pg_database"
+    theirs = []
+    for _ in range(LISTS):
+        began = time.perf_counter()
+        plain.execute(query).fetchall()
+        theirs.append(1000 * (time.perf_counter() - began))
+    return at_most(
+        50,
+        f"list {MANY} databases with sizes, median",
+        median(ours),
+        "ms",
+        "SELECT with pg_database_size, median",
+        median(theirs),
+    )
+
+
+def _in_turns(number: int, *turns: Turn) -> Sequence[Turn]:
+    """Return the turns of a round, in which each comes first as often as the others."""
+    first = number % len(turns)
+    return turns[first:] + turns[:first]
+
+
+def _settle(plain: psycopg.Connection[Any]) -> None:
+    """Have written what the turn before left to be: none pays for another."""
+    plain.execute("CHECKPOINT")
+    os.sync()
+
+
+def _wait_for_spare(plain: psycopg.Connection[Any]) -> None:
+    """Wait as long as people do between two of theirs."""
+    query = (
+        "SELECT FROM pg_database"
+        " WHERE datname = %s AND shobj_description(oid, 'pg_database') IS NOT NULL"
+    )
+    until = time.monotonic() + SPARE_SECONDS
+    while plain.execute(query, [SPARE]).fetchone() is None:
+        if time.monotonic() > until:
+            raise TimeoutError(f"No database is ready after {SPARE_SECONDS:g} s")
+        time.sleep(0.05)
+
+
+def _ours(caller: Caller, path: str, name: str) -> float:
+    return 1000 * caller.timed("POST", path, {"name": name})
+
+
+def _statement(plain: psycopg.Connection[Any], text: Any, name: str) -> float:
+    began = time.perf_counter()
+    plain.execute(sql.SQL(text).format(sql.Identifier(name)))
+    return 1000 * (time.perf_counter() - began)

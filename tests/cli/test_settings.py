@@ -1,0 +1,114 @@
+"""``pig config``: a file that people edit, and a server fills its traits from."""
+
+from __future__ import annotations
+
+import json
+import stat
+from pathlib import Path
+
+import pytest
+
+from jupyter_ext.postgres.settings import PostgresSettings
+from jupyter_ext.settings_file import SettingsFile
+
+from .conftest import Pig
+
+
+@pytest.fixture
+def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    path = tmp_path / "home" / "piglet.yml"
+    monkeypatch.setenv("PIG_HOME", str(path.parent))
+    return path
+
+
+def test_what_is_set_is_written_and_shown(pig: Pig, file: Path) -> None:
+    assert pig("config", "set", "database.port", "5555").code == 0
+    assert file.read_text() == "database:\n  port: 5555\n"
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert json.loads(pig("--json", "config", "show").out) == [
+        {"name": "database.port", "value": 5555, "source": str(file)}
+    ]
+    assert "5555" in pig("config", "get", "database.port").out
+    assert "(not set)" in pig("config", "get", "database.url").out
+
+
+def test_comments_and_what_else_is_there_stay(pig: Pig, file: Path) -> None:
+    file.parent.mkdir()
+    file.write_text("# ours\nsystem:\n  registration: open  # for the course\n")
+    file.chmod(0o640)
+    assert pig("config", "set", "system.password_length", "12").code == 0
+    said = "# ours\nsystem:\n  registration: open  # for the course\n  password_length: 12\n"
+    assert file.read_text() == said
+    assert stat.S_IMODE(file.stat().st_mode) == 0o640
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("databse.port", "1", "no section 'databse'"),
+        ("database.prot", "1", "Is it port?"),
+        ("database", "1", "has no setting ''"),
+        ("database.port", "many", "database.port can't be 'many'"),
+        ("database.port", "70000", "database.port can't be '70000'"),
+        ("system.registration", "often", "closed"),
+    ],
+)
+def test_what_can_not_be_meant_is_named_and_not_written(
+    pig: Pig, file: Path, name: str, value: str, said: str
+) -> None:
+    ran = pig("config", "set", name, value)
+    assert ran.code == 2
+    assert said in ran.err
+    assert not file.exists()
+
+
+def test_a_broken_file_is_named(pig: Pig, file: Path) -> None:
+    file.parent.mkdir()
+    for text, said in (("a: [", "is no YAML"), ("- a", "holds no sections")):
+        file.write_text(text)
+        for arguments in (("config", "show"), ("config", "set", "database.port", "5"), ("status",)):
+            ran = pig(*arguments)
+            assert (ran.code, file.read_text()) == (2, text)
+            assert said in ran.err
+            assert str(file) in ran.err
+
+
+def test_the_environment_counts_more(pig: Pig, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PIG_DATABASE_PORT", "6001")
+    ran = pig("config", "set", "database.port", "6000")
+    assert "$PIG_DATABASE_PORT is set, and counts instead" in ran.err
+    assert "6001" in pig("config", "get", "database.port").out
+    traits = SettingsFile.read(None, {"PIG_HOME": str(file.parent), "PIG_DATABASE_PORT": "6001"})
+    assert PostgresSettings(config=traits.traits()).port == 6001
+
+
+def test_a_secret_is_shown_to_who_asks_for_it_alone(pig: Pig, file: Path) -> None:
+    assert "hunter2" not in pig("config", "set", "storage.secret_key", "hunter2").out
+    shown = pig("config", "show")
+    assert "hunter2" not in shown.out + shown.err
+    assert "hunter2" in pig("config", "get", "storage.secret_key").out
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "postgresql://dba:hunter2@db.example:5432/app",
+        "redis://:hunter2@db.example",
+        "postgresql://db.example/app?password=hunter2",
+        "host=db.example password='so hunter2' dbname=app",
+    ],
+)
+def test_a_password_in_an_address_is_a_secret_too(pig: Pig, file: Path, value: str) -> None:
+    assert "hunter2" not in pig("config", "set", "database.url", value).out
+    shown = pig("config", "show")
+    assert "db.example" in shown.out
+    assert "hunter2" not in shown.out + shown.err
+    assert "hunter2" in pig("config", "get", "database.url").out
+
+
+def test_what_means_nothing_is_said(pig: Pig, file: Path) -> None:
+    file.parent.mkdir()
+    file.write_text("databases: {port: 1}\ndatabase: {prot: 1}\nlogging: {level: info}\n")
+    said = pig("config", "show").err
+    assert "databases means nothing" in said
+    assert "database.prot means nothing" in said

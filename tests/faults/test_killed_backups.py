@@ -1,0 +1,216 @@
+"""Kills in every phase of backups and restores: the state before or after, never between."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from jupyter_ext.postgres.phases import BackupPhase, RestorePhase
+
+from ..engines import clusters, jupyter
+from ..engines.desk_cluster import processes_of
+from ..engines.killer import STRUCK
+from ..engines.scratch import scratch_folder, wait_until
+from ..postgres.conftest import Desk, settings
+from ..postgres.test_backups import desk_in, listed, taken
+from ..postgres.test_databases import url_of
+from ..postgres.test_restores import nothing_is_left, rows, table, write
+
+pytestmark = [pytest.mark.slow, pytest.mark.postgres, pytest.mark.timeout(300)]
+
+VICTIMS = ("server", "postgres", "pgbackrest")
+
+OF_THE_CLUSTER = [each for each in RestorePhase if each not in ("loading", "renaming")]
+OF_A_DATABASE = ["copying", "recovering", "proving", "loading", "switching", "closing", "renaming"]
+OF_A_DATABASE += ["opening"]
+
+
+@dataclass
+class World:
+    """A cluster and a server's state that outlive servers.
+
+    Parameters
+    ----------
+    backup
+        To whose end everything is restored: each table has the row 1 then.
+    number
+        The last row that was written.
+    """
+
+    folder: Path
+    home: Path
+    backup: dict[str, Any] = field(default_factory=dict)
+    number: int = 1
+
+    def newest(self, kind: str) -> tuple[str, str]:
+        """Return the id and the state of the newest operation, as the store has it."""
+        [store] = self.home.glob("*.db")
+        with closing(sqlite3.connect(f"file:{store}?mode=ro", uri=True)) as connection:
+            query = "SELECT id, state FROM operations WHERE kind = ? ORDER BY created_at DESC"
+            found: tuple[str, str] = connection.execute(query, [kind]).fetchone()
+            return found
+
+    def runs(self) -> list[int]:
+        """Return the processes of pgBackRest."""
+        return [pid for each in self.folder.glob("*/pgbackrest") for pid in processes_of(each)]
+
+    def labels(self) -> set[str]:
+        """Return the backups whose files are in the repository."""
+        [repository] = self.folder.glob("*/backups")
+        return {each.name for each in repository.glob("backup/main/2*") if each.is_dir()}
+
+
+@pytest.fixture(scope="module")
+def world() -> Iterator[World]:
+    with clusters.cluster_folder() as folder, scratch_folder("home") as home:
+        made = World(folder, home)
+        with desk_in(folder, home) as desk:
+            for name in ("one", "two"):
+                write(table(desk.admin, name), 1)
+            made.backup = taken(desk.admin)
+        yield made
+
+
+@contextmanager
+def struck(
+    world: World,
+    kind: str,
+    phase: str,
+    whom: str,
+    prepare: Callable[[Desk], tuple[str, dict[str, Any]]],
+) -> Iterator[tuple[Desk, dict[str, Any]]]:
+    """Have somebody killed in a phase; yield a server, and how the operation ended.
+
+    Parameters
+    ----------
+    prepare
+        Returns the path and the body of the request that begins it.
+    """
+    mark = world.folder / STRUCK
+    mark.unlink(missing_ok=True)
+    environ = {
+        "KILL": whom,
+        "KILL_AT": phase,
+        "KILL_IN": kind,
+        "KILL_BELOW": str(world.folder),
+    }
+    with (
+        jupyter.jupyter_server(
+            config=settings(world.folder),
+            home=world.home,
+            environ=environ,
+            more_extensions=("tests.engines.killer",),
+        ) as server,
+        server.client() as admin,
+    ):
+        desk = Desk(server, admin, world.folder)
+        path, body = prepare(desk)
+        # It may be killed before it answers.
+        with suppress(httpx.RemoteProtocolError, httpx.ReadError):
+            headers = {**admin.headers, "Prefer": "respond-async"}
+            reply = admin.post(path, json=body, headers=headers)
+            assert reply.status_code == 202, reply.text
+        wait_until(mark.exists, f"the phase {phase}", 60)
+        if whom != "server":
+            yield desk, over(admin, world.newest(kind)[0])
+            return
+        server.process.wait(30)
+    operation, state = world.newest(kind)
+    assert state == "running"
+    with desk_in(world.folder, world.home) as again:
+        yield again, over(again.admin, operation)
+
+
+def over(admin: httpx.Client, operation: str) -> dict[str, Any]:
+    """Return an operation when it has ended."""
+    found: dict[str, Any] = {}
+
+    def ended() -> bool:
+        found.update(admin.get(f"operations/{operation}").json())
+        return found["state"] not in ("pending", "running")
+
+    wait_until(ended, "the end of the operation", 120)
+    return found
+
+
+@pytest.mark.parametrize("whom", VICTIMS)
+@pytest.mark.parametrize("phase", BackupPhase)
+def test_a_backup_is_there_or_nothing_of_it(world: World, phase: str, whom: str) -> None:
+    before: set[str] = set()
+
+    def prepare(desk: Desk) -> tuple[str, dict[str, Any]]:
+        wait_until(lambda: desk.admin.get("databases/one").status_code == 200, "the cluster", 60)
+        before.update(each["id"] for each in listed(desk.admin))
+        return "backups", {"type": "incremental"}
+
+    with struck(world, "backup.create", phase, whom, prepare) as (desk, ended):
+        wait_until(lambda: desk.admin.get("databases/one").status_code == 200, "the cluster", 60)
+        after = {each["id"] for each in listed(desk.admin)}
+        made = ended["state"] == "succeeded"
+        assert made or ended["state"] == "failed", ended
+        assert len(after - before) == (1 if made else 0), ended
+        wait_until(lambda: len(world.labels()) == len(after), "half a backup to go", 30)
+        assert rows(url_of(desk.admin, "two"))[0] == 1
+        # The cluster's own, which archive, end by themselves.
+        wait_until(lambda: not world.runs(), "runs of pgBackRest to end", 30)
+        taken(desk.admin, type="incremental")
+
+
+@pytest.mark.parametrize("whom", VICTIMS)
+@pytest.mark.parametrize("phase", OF_THE_CLUSTER)
+def test_the_cluster_is_before_or_after(world: World, phase: str, whom: str) -> None:
+    check(world, phase, whom, [])
+
+
+@pytest.mark.parametrize("whom", VICTIMS)
+@pytest.mark.parametrize("phase", OF_A_DATABASE)
+def test_a_database_is_before_or_after(world: World, phase: str, whom: str) -> None:
+    check(world, phase, whom, ["one"])
+
+
+def check(world: World, phase: str, whom: str, names: list[str]) -> None:
+    """Kill in a restore, and see what is there."""
+    before: dict[str, list[object]] = {}
+
+    def prepare(desk: Desk) -> tuple[str, dict[str, Any]]:
+        wait_until(lambda: desk.admin.get("databases/one").status_code == 200, "the cluster", 60)
+        world.number += 1
+        for name in ("one", "two"):
+            write(url_of(desk.admin, name), world.number)
+            before[name] = rows(url_of(desk.admin, name))
+        return f"backups/{world.backup['id']}/restore", {"databases": names}
+
+    with struck(world, "backup.restore", phase, whom, prepare) as (desk, ended):
+        wait_until(lambda: desk.admin.get("databases/one").status_code == 200, "the cluster", 60)
+        after = ended["state"] == "succeeded"
+        assert after or ended["state"] == "failed", ended
+        for name, was in before.items():
+            gone_back = after and (not names or name in names)
+            assert rows(url_of(desk.admin, name)) == ([1] if gone_back else was), (name, ended)
+        nothing_is_left(desk)
+        assert len(clusters.postmasters(world.folder)) == 1
+        assert not list(world.folder.glob("*/closed"))
+        drop_kept(world, desk, after, names)
+        # It goes on to work.
+        write(url_of(desk.admin, "one"), 1000 + world.number)
+
+
+def drop_kept(world: World, desk: Desk, after: bool, names: list[str]) -> None:
+    """See that what was there is kept where something else is there now, and remove it."""
+    known = {str(each["name"]) for each in desk.admin.get("databases").json()["databases"]}
+    kept = [name for name in known if ".before-" in name]
+    assert len(kept) == (1 if after and names else 0)
+    for name in kept:
+        assert desk.admin.delete(f"databases/{name}").status_code == 200
+    folders = list(world.folder.glob("*/before-*"))
+    assert len(folders) == (1 if after and not names else 0)
+    for each in folders:
+        shutil.rmtree(each)

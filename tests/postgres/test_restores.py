@@ -1,0 +1,416 @@
+"""Time travel over REST: what was committed before a moment is there, and nothing else."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import threading
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psycopg
+import pytest
+
+from ..engines import clusters
+from ..engines.scratch import wait_until
+from .conftest import Desk
+from .test_backups import desk_in, taken
+from .test_databases import run, url_of
+
+pytestmark = pytest.mark.postgres
+
+
+def now(client: httpx.Client) -> datetime:
+    """Return the cluster's clock."""
+    [(moment,)] = run(url_of(client, "postgres"), "SELECT clock_timestamp()")
+    assert isinstance(moment, datetime)
+    return moment.astimezone(UTC)
+
+
+def restored(client: httpx.Client, backup: dict[str, Any], **body: Any) -> dict[str, Any]:
+    """Restore."""
+    if isinstance(body.get("target_time"), datetime):
+        body["target_time"] = body["target_time"].isoformat()
+    reply = client.post(f"backups/{backup['id']}/restore", json=body, timeout=240)
+    assert reply.status_code == 200, reply.text
+    made: dict[str, Any] = reply.json()
+    return made
+
+
+def table(client: httpx.Client, name: str) -> str:
+    """Make a database with a table; return its address."""
+    reply = client.post("databases", json={"name": name})
+    assert reply.status_code == 201, reply.text
+    url: str = reply.json()["connection_url"]
+    run(url, "CREATE TABLE log (n int PRIMARY KEY)")
+    return url
+
+
+def spare(desk: Desk) -> Path:
+    """Make a folder of the cluster's user."""
+    folder = desk.folder / "spare"
+    folder.mkdir()
+    [data] = desk.folder.glob("*/data")
+    os.chown(folder, data.stat().st_uid, data.stat().st_gid)
+    return folder
+
+
+def port_of(url: str) -> object:
+    return psycopg.conninfo.conninfo_to_dict(url)["port"]
+
+
+def write(url: str, *numbers: int) -> None:
+    for number in numbers:
+        run(url, f"INSERT INTO log VALUES ({number})")
+
+
+def rows(url: str) -> list[object]:
+    return [row[0] for row in run(url, "SELECT n FROM log ORDER BY n")]
+
+
+def nothing_is_left(desk: Desk) -> None:
+    assert not list(desk.folder.glob("*/side*"))
+    names = [each["name"] for each in desk.admin.get("databases").json()["databases"]]
+    assert not [name for name in names if str(name).startswith("restore-")]
+
+
+class TestDatabases:
+    @pytest.mark.slow
+    def test_one_of_three_goes_back_to_three_moments(self, desk: Desk) -> None:
+        urls = {name: table(desk.admin, name) for name in ("one", "two", "three")}
+        for url in urls.values():
+            write(url, 1)
+        backup = taken(desk.admin, databases=list(urls))
+        time.sleep(1.1)
+        moments: list[tuple[datetime, list[int]]] = []
+        for number in range(2, 8):
+            for url in urls.values():
+                write(url, number)
+            moments.append((now(desk.admin), [*range(1, number + 1)]))
+        run(urls["one"], "DROP TABLE log")
+        with psycopg.connect(urls["two"], autocommit=True) as neighbour:
+            for moment, there in random.sample(moments, 3):
+                made = restored(desk.admin, backup, target_time=moment, databases=["one"])
+
+                assert rows(urls["one"]) == there, f"{moment}"
+                kept = made["kept"]["one"]
+                assert kept.startswith("one.before-")
+                assert desk.admin.get(f"databases/{kept}").status_code == 200
+                assert datetime.fromisoformat(made["target_time"]) == moment
+                # The same session as before.
+                assert neighbour.execute("SELECT count(*) FROM log").fetchall() == [(7,)]
+                assert rows(urls["three"]) == [*range(1, 8)]
+                nothing_is_left(desk)
+                time.sleep(1)
+
+    def test_a_dropped_one_comes_back_at_the_end_of_the_backup(self, desk: Desk) -> None:
+        with desk.user("dora") as dora:
+            write(table(dora, "doras"), 1, 2)
+            backup = taken(dora)
+            write(url_of(dora, "doras"), 3)
+            assert dora.delete("databases/doras").status_code == 200
+
+            made = restored(dora, backup)
+
+            assert (made["databases"], made["kept"]) == (["doras"], {})
+            url = url_of(dora, "doras")
+            assert rows(url) == [1, 2]
+            write(url, 4)
+            shown = dora.get("databases/doras").json()
+            assert shown["owner"] == "dora"
+            with desk.user("eve") as eve:
+                assert eve.get("databases/doras").status_code == 404
+
+    @pytest.mark.slow
+    def test_a_session_is_ended_its_owner_told_why_and_comes_again(self, desk: Desk) -> None:
+        with desk.user("bea") as bea:
+            url = table(bea, "busy")
+            table(desk.admin, "others")
+            write(url, 1)
+            backup = taken(desk.admin, databases=["busy", "others"])
+            with (
+                bea.stream("GET", "events", params={"topics": "backups"}) as reply,
+                psycopg.connect(url, autocommit=True) as connection,
+            ):
+                write(url, 2)
+                restored(desk.admin, backup)
+                with pytest.raises(psycopg.OperationalError):
+                    connection.execute("SELECT 1")
+                lines = (line for line in reply.iter_lines() if line.startswith("data:"))
+                told = [json.loads(next(lines).removeprefix("data:")) for _ in range(2)]
+            assert [each["event"] for each in told] == ["restoring", "restored"]
+            assert all(each["databases"] == ["busy"] for each in told), "nobody else's"
+            assert rows(url) == [1]
+
+    def test_a_dry_run_changes_nothing_and_a_quiet_moment_is_reached(self, desk: Desk) -> None:
+        url = table(desk.admin, "dry")
+        write(url, 1)
+        backup = taken(desk.admin, databases=["dry"])
+        time.sleep(1.1)
+        write(url, 2)
+        moment = now(desk.admin)
+        before = [each["name"] for each in desk.admin.get("databases").json()["databases"]]
+
+        told = restored(desk.admin, backup, target_time=moment, dry_run=True)
+
+        assert told["dry_run"] and told["databases"] == ["dry"]
+        assert 0 < told["bytes"]["kept"] < told["bytes"]["side"] <= told["bytes"]["free"]
+        assert told["seconds"] > 0
+        after = [each["name"] for each in desk.admin.get("databases").json()["databases"]]
+        assert (after, rows(url)) == (before, [1, 2])
+        nothing_is_left(desk)
+        # Quiet: nothing was committed after it.
+        restored(desk.admin, backup, target_time=moment)
+        assert rows(url) == [1, 2]
+
+
+class TestRefusals:
+    def test_a_moment_outside_names_the_window(self, desk: Desk) -> None:
+        url = table(desk.admin, "windowed")
+        backup = taken(desk.admin, databases=["windowed"])
+        time.sleep(1.1)
+        write(url, 1)
+        moment = now(desk.admin)
+        run(url_of(desk.admin, "postgres"), "SELECT pg_switch_wal()")
+        one = f"backups/{backup['id']}"
+        wait_until(lambda: desk.admin.get(one).json()["recovery_window"], "a window", 20)
+        for away in (timedelta(days=-400), timedelta(hours=1)):
+            for dry in (False, True):
+                body = {"target_time": (moment + away).isoformat(), "dry_run": dry}
+                reply = desk.admin.post(f"backups/{backup['id']}/restore", json=body)
+                assert reply.status_code == 400, reply.text
+                assert "timeline 1" in reply.json()["error"]["details"]["target_time"]
+
+    def test_what_is_wrong_is_named(self, desk: Desk) -> None:
+        table(desk.admin, "right")
+        backup = taken(desk.admin, type="incremental")
+        for field, value in (
+            ("target_time", "2026-01-01T00:00:00"),
+            ("target_time", "yesterday"),
+            ("target_time", "0001-01-01T00:00:00+14:00"),
+            ("target_time", "9999-12-31T23:59:59-14:00"),
+            ("target_time", 10**30),
+            ("mode", "beside"),
+            ("timeline", 0),
+        ):
+            reply = desk.admin.post(f"backups/{backup['id']}/restore", json={field: value})
+            assert reply.status_code == 400, (field, value, reply.text)
+            assert field in reply.json()["error"]["details"]
+
+    def test_users_restore_what_was_and_is_theirs(self, desk: Desk) -> None:
+        with desk.user("ann") as ann, desk.user("bob") as bob:
+            table(ann, "anns")
+            table(bob, "bobs")
+            both = taken(desk.admin, databases=["anns", "bobs"])
+            path = f"backups/{both['id']}/restore"
+            for names, status in ((["bobs"], 404), (["postgres"], 403), ([], 403)):
+                assert ann.post(path, json={"databases": names}).status_code == status
+            # Her name is his by now: neither gets what was the other's.
+            assert ann.delete("databases/anns").status_code == 200
+            url = table(bob, "anns")
+            write(url, 7)
+            assert bob.post(path, json={"databases": ["anns"]}).status_code == 404
+            assert ann.post(path, json={"databases": ["anns"]}).status_code == 403
+            assert rows(url) == [7]
+            nothing_is_left(desk)
+
+    def test_a_name_that_changes_hands_meanwhile_is_left_alone(self, desk: Desk) -> None:
+        with desk.user("bea") as bea, desk.user("cleo") as cleo:
+            url = table(bea, "course")
+            write(url, 1)
+            # Her own code makes the loading of it take as long as she likes.
+            run(
+                url,
+                "CREATE FUNCTION slow(int) RETURNS int IMMUTABLE LANGUAGE plpgsql AS"
+                " 'BEGIN PERFORM pg_catalog.pg_sleep(8); RETURN $1; END'",
+            )
+            run(url, "CREATE INDEX ON log (slow(n))")
+            backup = taken(bea)
+            begun = bea.post(
+                f"backups/{backup['id']}/restore",
+                json={"databases": ["course"]},
+                headers={"Prefer": "respond-async"},
+            )
+            assert begun.status_code == 202, begun.text
+            super_url = url_of(desk.admin, "postgres")
+            loading = "SELECT 1 FROM pg_stat_activity WHERE query LIKE 'CREATE INDEX%slow%'"
+            wait_until(lambda: run(super_url, loading), "the loading", 60, 0.1)
+            assert bea.delete("databases/course").status_code == 200
+            hers = table(cleo, "course")
+            write(hers, 7)
+
+            one = f"operations/{begun.json()['id']}"
+            wait_until(lambda: bea.get(one).json()["state"] == "failed", "the end", 60, 0.2)
+
+            assert rows(hers) == [7]
+            assert cleo.get("databases/course").json()["owner"] == "cleo"
+            assert bea.get("databases").json()["databases"] == []
+            nothing_is_left(desk)
+
+
+class TestBeside:
+    def test_a_cluster_is_left_beside_until_it_is_removed(self, desk: Desk) -> None:
+        with desk.user("sid") as sid:
+            url = table(sid, "sids")
+            write(url, 1)
+            backup = taken(desk.admin)
+            write(url, 2)
+            path = f"backups/{backup['id']}/restore"
+            assert sid.post(path, json={"mode": "side"}).status_code == 403
+
+            made = restored(desk.admin, backup, mode="side")
+
+            side = made["side"]
+            assert (made["kept"], side["running"]) == ({}, True)
+            there = side["connection_url"].removesuffix("/postgres") + "/sids"
+            assert (rows(there), rows(url)) == ([1], [1, 2])
+            # Who could log in at that moment may have been shut out since.
+            with pytest.raises(psycopg.OperationalError, match=r"pg_hba\.conf"):
+                rows(url.replace(f":{port_of(url)}/", f":{side['port']}/"))
+            [listed] = desk.admin.get("restores").json()["restores"]
+            assert listed == side | {"connection_url": None}
+            password = psycopg.conninfo.conninfo_to_dict(side["connection_url"])["password"]
+            assert str(password) not in desk.admin.get("operations").text
+            assert sid.get("restores").status_code == 403
+            assert sid.delete(f"restores/{side['id']}").status_code == 403
+            for id in ("nothing", "..%2Fdata", "data"):
+                assert desk.admin.delete(f"restores/{id}").status_code == 404
+            gone = desk.admin.delete(f"restores/{side['id']}")
+            assert gone.json() == {"id": side["id"], "status": "deleted"}
+            assert desk.admin.get("restores").json()["restores"] == []
+            with pytest.raises(psycopg.OperationalError):
+                rows(there)
+            nothing_is_left(desk)
+
+
+@pytest.fixture
+def own() -> Iterator[Desk]:
+    """A server whose cluster one test replaces."""
+    with clusters.cluster_folder() as folder, desk_in(folder) as desk:
+        yield desk
+
+
+@pytest.mark.slow
+def test_the_whole_cluster_goes_back_and_forth(own: Desk) -> None:
+    admin = own.admin
+    with own.user("uma") as uma:
+        url = table(uma, "umas")
+        write(url, 1)
+        backup = taken(admin)
+        time.sleep(1.1)
+        write(url, 2)
+        first = now(admin)
+        write(url, 3)
+        second = now(admin)
+        table(uma, "later")
+        assert (
+            uma.post(f"backups/{backup['id']}/restore", json={"databases": []}).status_code == 403
+        )
+
+        made = restored(admin, backup, target_time=first)
+
+        assert (made["databases"], made["timeline"]) == ([], 1)
+        assert rows(url_of(uma, "umas")) == [1, 2]
+        assert uma.get("databases/later").status_code == 404
+        kept = own.folder / made["kept"]["cluster"]
+        assert (kept / "PG_VERSION").exists()
+        nothing_is_left(own)
+        status = admin.get("status").json()
+        assert status["services"]["backups"] == "running", status["problems"]
+        backups = admin.get("backups").json()["backups"]
+        assert len(backups) == 2, "one was taken at once"
+        wait_until(lambda: admin.get("databases/umas").status_code == 200, "the cluster", 20)
+        write(url_of(uma, "umas"), 20)
+
+        # What the switch left behind is reached by the number of its timeline.
+        again = restored(admin, backup, target_time=second, timeline=1)
+
+        assert again["timeline"] == 1
+        assert rows(url_of(uma, "umas")) == [1, 2, 3]
+        restored(admin, backup, target_time=first, timeline=1)
+        assert rows(url_of(uma, "umas")) == [1, 2]
+
+
+def test_old_rights_do_not_come_back(own: Desk) -> None:
+    """Users who are gone stay out, and names that others have by now tell nobody anything."""
+    admin = own.admin
+    with own.user("gus") as gus, own.user("uma") as uma, own.user("ann") as ann:
+        gone = table(gus, "guss")
+        write(gone, 1)
+        write(table(ann, "shared"), 1)
+        run(url_of(admin, "postgres"), f"CREATE TABLESPACE slow LOCATION '{spare(own)}'")
+        backup = taken(admin)
+        time.sleep(1.1)
+        moment = now(admin)
+        admin.delete("users/gus", params={"transfer_to": "uma"}).raise_for_status()
+        assert ann.delete("databases/shared").status_code == 200
+        write(table(uma, "shared"), 2)
+
+        restored(admin, backup, target_time=moment)
+
+        with pytest.raises(psycopg.OperationalError):
+            rows(gone)
+        assert rows(url_of(uma, "guss")) == [1]
+        assert uma.get("databases/shared").status_code == 404
+        assert rows(url_of(ann, "shared")) == [1]
+        dba = url_of(admin, "postgres")
+        run(dba, "CREATE TABLE t (n int) TABLESPACE slow", "CHECKPOINT")
+        assert not list(own.folder.glob("*/side*/data"))
+
+
+@pytest.mark.slow
+def test_writers_lose_only_what_came_after_the_moment(own: Desk) -> None:
+    """Twenty clients write while the whole cluster is restored in place."""
+    admin = own.admin
+    url = table(admin, "busy")
+    run(url, "DROP TABLE log", "CREATE TABLE log (who int, n int, at timestamptz)")
+    backup = taken(admin)
+    time.sleep(1.1)
+    stop = threading.Event()
+    written: dict[int, list[tuple[int, datetime]]] = {who: [] for who in range(20)}
+    ended: list[str] = []
+
+    def client(who: int) -> None:
+        number = 0
+        while not stop.is_set():
+            try:
+                with psycopg.connect(url, autocommit=True) as connection:
+                    while not stop.is_set():
+                        number += 1
+                        connection.execute(
+                            "INSERT INTO log VALUES (%s, %s, clock_timestamp())", [who, number]
+                        )
+                        [(moment,)] = connection.execute("SELECT clock_timestamp()").fetchall()
+                        written[who].append((number, moment))
+                        time.sleep(0.02)
+            except psycopg.Error as error:
+                ended.append(str(error))
+                time.sleep(0.2)
+
+    threads = [threading.Thread(target=client, args=(who,)) for who in written]
+    for thread in threads:
+        thread.start()
+    try:
+        wait_until(lambda: all(len(each) > 20 for each in written.values()), "writers", 60)
+        moment = now(admin)
+        time.sleep(0.5)
+        restored(admin, backup, target_time=moment)
+        url_now = url_of(admin, "busy")
+        assert url_now == url
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
+    assert any("terminating connection" in each for each in ended)
+    there = {(who, n) for who, n in run(url, "SELECT who, n FROM log")}
+    for who, mine in written.items():
+        before = {(who, n) for n, at in mine if at <= moment}
+        assert before <= there, f"writer {who} lost what was committed before"
+    late = run(url, f"SELECT count(*) FROM log WHERE at > '{moment.isoformat()}'")
+    since = sum(at > moment for mine in written.values() for _, at in mine)
+    assert int(str(late[0][0])) < since, "what came after the moment is in the kept cluster alone"

@@ -1,0 +1,1 @@
+"""Snapshots, with real restic, PostgreSQL, pgBackRest and Docker."""
