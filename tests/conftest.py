@@ -20,6 +20,7 @@ from .engines.dockerd import Dockerd, EngineMissing
 pytest_plugins = ["pytest_jupyter.jupyter_server", "tests.engines.stores"]
 
 MakeServer = Callable[..., jupyter.JupyterServer]
+ENGINE = pytest.StashKey[Dockerd]()
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
@@ -42,8 +43,19 @@ def scratch_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return home
 
 
+@pytest.fixture(scope="module", autouse=True)
+def containers_of_this_file(request: pytest.FixtureRequest) -> None:
+    """Take away what the files before this one left on the session's engine.
+
+    Which file comes before which differs from run to run where several processes share them.
+    """
+    engine = request.session.stash.get(ENGINE, None)
+    if engine is not None:
+        engine.clean()
+
+
 @pytest.fixture(scope="session")
-def docker_engine() -> Iterator[Dockerd]:
+def docker_engine(request: pytest.FixtureRequest) -> Iterator[Dockerd]:
     """A Docker engine of the tests' own, with ``busybox:latest``."""
     with ExitStack() as stack:
         try:
@@ -51,6 +63,7 @@ def docker_engine() -> Iterator[Dockerd]:
             images.load_busybox(engine)
         except EngineMissing as why:
             require.missing("docker", str(why))
+        request.session.stash[ENGINE] = engine
         yield engine
 
 
