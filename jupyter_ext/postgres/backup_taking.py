@@ -109,8 +109,9 @@ class BackupTaker:
 
     async def remove(self, driver: PgBackRest, known: Known) -> None:
         """Delete a backup; raises as the driver does."""
+        ids = {label: note.id for label, note in (await self._book.all()).items()}
         async with self._writing:
-            await driver.delete(known.info.label)
+            await driver.delete(known.info.label, ids)
         await self._book.forget([known.info.label])
         self.tell("deleted", known.note)
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import Conflict, NotFound
 from .connections import Connections, statement
 from .place import SUPERUSER
+from .schemas import MAINTENANCE
 from .spare import Spare
 
 if TYPE_CHECKING:
@@ -224,20 +226,35 @@ class Catalog:
                 )
             )
 
-    async def shut(self, name: str) -> None:
+    @asynccontextmanager
+    async def switching(self, names: Collection[str]) -> AsyncIterator[AsyncConnection[Any]]:
+        """Connect to where databases can be renamed from: none is by who is in it.
+
+        Raises
+        ------
+        Conflict
+            The maintenance database is among them, and what others have going on does not end.
+        """
+        way = self._connections.outside if MAINTENANCE in names else self._connections.use
+        async with way() as connection:
+            yield connection
+
+    async def shut(self, connection: AsyncConnection[Any], name: str) -> None:
         """Let nobody into a database any more but superusers, and end the sessions in it."""
         query = (
             "SELECT pg_terminate_backend(pid, %s) FROM pg_stat_activity"
             " WHERE datname = %s AND backend_type = 'client backend'"
         )
-        async with self._connections.use() as connection:
-            await connection.execute(
-                statement("ALTER DATABASE {} CONNECTION LIMIT {limit}", name, limit=CLOSED)
-            )
-            await connection.execute(query, [int(END_SECONDS * 1000), name])
+        await connection.execute(
+            statement("ALTER DATABASE {} CONNECTION LIMIT {limit}", name, limit=CLOSED)
+        )
+        await connection.execute(query, [int(END_SECONDS * 1000), name])
 
     async def rename(
-        self, moves: Sequence[tuple[str, str]], roles: Mapping[str, str] | None = None
+        self,
+        connection: AsyncConnection[Any],
+        moves: Sequence[tuple[str, str]],
+        roles: Mapping[str, str] | None = None,
     ) -> None:
         """Rename databases in order, all of them or none.
 
@@ -256,7 +273,7 @@ class Catalog:
             "SELECT datname::text, pg_get_userbyid(datdba)::text FROM pg_database"
             " WHERE datname = ANY(%s)"
         )
-        async with self._connections.use() as connection, connection.transaction():
+        async with connection.transaction():
             for old, new in moves:
                 await connection.execute(statement("ALTER DATABASE {} RENAME TO {}", old, new))
             # Renamed they are locked: from here on nobody drops one and makes another.

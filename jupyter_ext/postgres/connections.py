@@ -22,6 +22,12 @@ if TYPE_CHECKING:
 MOST = 8
 """Connections that the product itself holds at once."""
 
+OUTSIDE = "template1"
+"""The database from which the maintenance database is renamed: every cluster has it."""
+
+EMPTY_PATIENCE = 60.0
+"""Seconds that whoever renames the maintenance database waits for work of others to end."""
+
 LONG = 200
 """The same for statements that take long: as good as no bound, since each role has its own."""
 
@@ -56,6 +62,10 @@ class Connections:
         self._turns: defaultdict[str, asyncio.Semaphore] = defaultdict(
             partial(asyncio.Semaphore, AT_ONCE)
         )
+        self._lent = 0
+        self._returned = asyncio.Event()
+        self._unlocked = asyncio.Event()
+        self._unlocked.set()
 
     async def open(self, conninfo: Mapping[str, str]) -> None:
         """Be ready for a server; those of another one are closed.
@@ -106,11 +116,12 @@ class Connections:
         Away
             The server does not answer.
         """
-        if self._pool is None:
-            raise _stopped()
-        with translating():
-            async with self._pool.connection() as connection:
-                yield connection
+        async with self._entered():
+            if self._pool is None:
+                raise _stopped()
+            with translating():
+                async with self._pool.connection() as connection:
+                    yield connection
 
     @asynccontextmanager
     async def alone(
@@ -130,7 +141,7 @@ class Connections:
         Away
             The server does not answer.
         """
-        async with self._turns[role]:
+        async with self._turns[role], self._entered():
             if self._long is None:
                 raise _stopped()
             with translating():
@@ -159,6 +170,59 @@ class Connections:
             connection = await AsyncConnection.connect(conninfo, autocommit=True)
             async with connection:
                 yield connection
+
+    @asynccontextmanager
+    async def outside(self) -> AsyncIterator[AsyncConnection[Any]]:
+        """Leave the maintenance database, which is to be renamed, and connect to another one.
+
+        Whoever needs a connection waits meanwhile: it is for what takes a moment.
+
+        Raises
+        ------
+        Conflict
+            What others have going on does not end.
+        """
+        try:
+            async with asyncio.timeout(EMPTY_PATIENCE):
+                while self._lent or not self._unlocked.is_set():
+                    self._returned.clear()
+                    await self._returned.wait()
+        except TimeoutError:
+            raise Conflict(
+                "database",
+                self._conninfo.get("dbname", ""),
+                "Databases are made and deleted without a pause. Try again when that is over.",
+            ) from None
+        self._unlocked.clear()
+        conninfo = dict(self._conninfo)
+        try:
+            await self.close()
+            async with self.to(OUTSIDE) as connection:
+                yield connection
+        finally:
+            await asyncio.shield(self._come_back(conninfo))
+
+    async def _come_back(self, conninfo: Mapping[str, str]) -> None:
+        if self._pool is None:
+            await self.open(conninfo)
+        self._unlocked.set()
+        self._returned.set()
+
+    @asynccontextmanager
+    async def _entered(self) -> AsyncIterator[None]:
+        """Count who is in the maintenance database; wait while nobody may be."""
+        try:
+            async with asyncio.timeout(PATIENCE):
+                await self._unlocked.wait()
+        except TimeoutError:
+            raise Away("PostgreSQL is busy with a restore.", "Try again.") from None
+        self._lent += 1
+        try:
+            yield
+        finally:
+            self._lent -= 1
+            if not self._lent:
+                self._returned.set()
 
 
 async def _call(connection: AsyncConnection[Any], name: str) -> None:

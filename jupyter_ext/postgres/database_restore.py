@@ -18,7 +18,8 @@ from .connections import connected
 from .phases import Enter, RestorePhase, unheard
 from .place import Place
 from .restore_plan import Move
-from .roles import Login, Roles
+from .roles import Login, Roles, account_in
+from .schemas import SYSTEM
 from .sizes import Sizes
 
 
@@ -100,7 +101,7 @@ class DatabaseRestore:
         QuotaExceeded
             One is gone by now, and its owner may have no more.
         """
-        then = await self._roles_then(side)
+        then = await self._owners_then(side)
         # Before the store is asked, whose answer is the younger one then.
         now = {each.name: each.role for each in await self._catalog.list()}
         loaded = []
@@ -118,15 +119,17 @@ class DatabaseRestore:
         there = [each for each in loaded if each.there]
         names = [each.move.name for each in there]
         try:
-            enter(RestorePhase.CLOSING)
-            for each in there:
-                await self._catalog.shut(each.move.name)
-            aside = [(each.move.name, each.move.kept) for each in there]
-            enter(RestorePhase.RENAMING)
-            await self._catalog.rename(
-                [*aside, *((each.move.new, each.move.name) for each in loaded)],
-                {each.move.kept: each.role for each in there},
-            )
+            async with self._catalog.switching(names) as connection:
+                enter(RestorePhase.CLOSING)
+                for each in there:
+                    await self._catalog.shut(connection, each.move.name)
+                aside = [(each.move.name, each.move.kept) for each in there]
+                enter(RestorePhase.RENAMING)
+                await self._catalog.rename(
+                    connection,
+                    [*aside, *((each.move.new, each.move.name) for each in loaded)],
+                    {each.move.kept: each.role for each in there},
+                )
         except BaseException:
             await asyncio.shield(self._open(there))
             raise
@@ -140,8 +143,9 @@ class DatabaseRestore:
         await self._catalog.open(move.name, role)
         claimed = await self._claims.get(move.name)
         there = {each.name: each for each in await self._catalog.list()}
+        system = move.name in SYSTEM
         # When their files were made tells later which of the databases of a name is meant.
-        if claimed is None and (found := there.get(move.name)) is not None:
+        if claimed is None and not system and (found := there.get(move.name)) is not None:
             await self._claims.adopt(move.name, owner, found.made)
         elif claimed is not None and claimed.making == mark:
             await self._claims.made(move.name, mark)
@@ -193,26 +197,33 @@ class DatabaseRestore:
                 return True
         return False
 
-    async def _roles_then(self, side: Place) -> Mapping[str, str]:
-        """Return whose databases were at that moment, by role."""
+    async def _owners_then(self, side: Place) -> Mapping[str, str | None]:
+        """Return whose databases were at that moment: accounts that are still there."""
+        known = {*(await self._roles.users()).values()}
         async with connected(side) as connection:
             rows = await connection.execute(
-                "SELECT datname::text, pg_get_userbyid(datdba)::text FROM pg_database"
+                "SELECT datname::text, shobj_description(datdba, 'pg_authid') FROM pg_database"
             )
-            return dict(await rows.fetchall())
+            then = {name: account_in(comment) for name, comment in await rows.fetchall()}
+        # Their names tell nothing: others may have them by now.
+        return {name: account for name, account in then.items() if account in known}
 
     async def _owner(
         self,
         caller: Account,
         move: Move,
-        then: Mapping[str, str],
+        then: Mapping[str, str | None],
         now: Mapping[str, str],
         mark: str,
     ) -> Loaded:
         """Find out whose a restored database is to be; a name that is free is claimed."""
-        was = (await self._roles.users()).get(then.get(move.name, ""))
+        was = then.get(move.name)
         if not caller.is_admin and was != caller.id:
             raise no_database(move.name)
+        if move.name in SYSTEM:
+            # Every cluster has it, and the store knows nothing of it.
+            login = await self._roles.ensure(None)
+            return Loaded(move, login, None, True, now.get(move.name, login.role))
         claimed = await self._claims.get(move.name)
         if claimed is None:
             account = await self._account(was)

@@ -31,6 +31,7 @@ from .phases import BackupPhase, Enter, said_phase, unheard
 from .place import Place
 from .processes import ProgramFailed, run
 from .repository import Repository, Retention
+from .schemas import SYSTEM
 from .verification import Verification, parse_verification
 
 ARCHIVE_TIMEOUT = 60
@@ -237,8 +238,13 @@ class PgBackRest:
             fields={"target_time": f"must be in a recovery window ({there})"},
         )
 
-    async def delete(self, label: str) -> None:
+    async def delete(self, label: str, ids: Mapping[str, str] | None = None) -> None:
         """Remove a backup, and the WAL that is older than all that are left.
+
+        Parameters
+        ----------
+        ids
+            What backups are called in what is told of them, by label.
 
         Raises
         ------
@@ -250,11 +256,12 @@ class PgBackRest:
         info = await self.info()
         if info.backup(label) is None:
             raise NotFound("backup", label)
-        if dependants := [each.label for each in info.dependants(label)]:
+        called = {each.label: each.label for each in info.backups} | {**(ids or {})}
+        if dependants := [called[each.label] for each in info.dependants(label)]:
             raise Conflict(
                 "backup",
-                label,
-                f"The backup {label} is needed by {len(dependants)} others: delete "
+                called[label],
+                f"The backup {called[label]} is needed by {len(dependants)} others: delete "
                 f"{', '.join(dependants)} first.",
                 details={"dependants": dependants},
             )
@@ -269,8 +276,9 @@ class PgBackRest:
                 raise
             raise Conflict(
                 "backup",
-                label,
-                f"The backup {label} is the only full one: take another before it is deleted.",
+                called[label],
+                f"The backup {called[label]} is the only full one: take another before it is "
+                "deleted.",
             ) from error
 
     async def clean_up(self, sign: str = "") -> None:
@@ -381,8 +389,10 @@ class PgBackRest:
                 f"The backup {label} does not lead to timeline {timeline}.",
                 fields={"timeline": "does not follow from this backup"},
             )
+        only: list[str] = []
         if databases is not None:
             known = await self.databases(label)
+            only = _selection(known, databases)
             if missing := [name for name in databases if name not in known]:
                 raise NotFound("database", missing[0], f"{label} holds no {missing[0]!r}.")
         if await on_disk(lambda: target.exists() and any(target.iterdir())):
@@ -409,7 +419,7 @@ class PgBackRest:
                 "--target-action=promote",
                 "--archive-mode=off",
                 f"--tablespace-map-all={spaces}",
-                *(f"--db-include={name}" for name in databases or ()),
+                *only,
                 progress=progress,
                 deadline=None,
                 level="detail",
@@ -417,6 +427,13 @@ class PgBackRest:
         except BaseException:
             await remove_folders(self.place.user, spaces, target)
             raise
+
+
+def _selection(known: Sequence[str], wanted: Sequence[str]) -> list[str]:
+    """Return the options that leave out other databases; PostgreSQL's own can't be left out."""
+    if named := [name for name in wanted if name not in SYSTEM]:
+        return [f"--db-include={name}" for name in named]
+    return [f"--db-exclude={name}" for name in known if name not in SYSTEM] if wanted else []
 
 
 def tablespaces(data: Path) -> Path:

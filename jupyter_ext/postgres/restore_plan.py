@@ -17,7 +17,7 @@ from .backup_view import Known, shown_databases
 from .catalog import no_database
 from .marker import mark
 from .pgbackrest import PgBackRest
-from .schemas import NAME_BYTES, SYSTEM
+from .schemas import MAINTENANCE, NAME_BYTES, SYSTEM
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +85,7 @@ def wanted_databases(caller: Account, known: Known, body: NewRestore) -> Sequenc
             "Only an administrator restores the whole cluster. Name databases of yours."
         )
     for name in names:
-        if name in SYSTEM:
+        if name in SYSTEM and not (caller.is_admin and name == MAINTENANCE):
             raise Forbidden(f"{name} belongs to PostgreSQL itself, and is not restored alone.")
         if not caller.is_admin and name not in visible:
             raise no_database(name)

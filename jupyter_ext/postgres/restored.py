@@ -36,14 +36,14 @@ async def settle(catalog: Catalog, claims: Claims, roles: Roles) -> None:
         if found.name in SYSTEM or claim is None or claim.making is not None:
             continue
         role = SUPERUSER if claim.owner is None else await roles.of(claim.owner)
-        if role == found.role:
-            continue
-        if role is None or _is_another(claim, found):
+        if role is None or (role != found.role and _is_another(claim, found)):
             _log.warning("%s is what had this name before", found.name)
             await claims.release([found.name])
             await claims.adopt(found.name, accounts.get(found.role), found.made)
             continue
-        await catalog.give(found.name, found.role, role)
+        if role != found.role:
+            await catalog.give(found.name, found.role, role)
+        # Those who were let in since then, too, and who have a new role.
         for user in claim.users:
             if (guest := await roles.of(user)) is not None:
                 await catalog.let_in(found.name, guest, role)

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from functools import partial
@@ -25,7 +26,7 @@ from .beside import ROOM, Beside
 from .catalog import Catalog, no_database
 from .cluster_restore import ClusterRestore
 from .database_restore import DatabaseRestore, Loaded
-from .directory import Publisher
+from .directory import DatabaseDirectory, Publisher
 from .owned_files import is_full, no_room, on_disk
 from .pgbackrest import PgBackRest
 from .phases import SWITCHES, RestorePhase
@@ -37,6 +38,7 @@ from .restore_plan import (
     moves_of,
     wanted_databases,
 )
+from .schemas import MAINTENANCE
 from .side_restore import SideRestore
 from .steps import to_the_end
 
@@ -90,8 +92,11 @@ class RestoreManager:
         sides: SideRestore,
         operations: Operations,
         bus: Publisher,
+        directory: DatabaseDirectory,
     ) -> None:
+        self._directory = directory
         self._sides = sides
+        self._taker = taker
         self._archiving = archiving
         self._beside = beside
         self._backups = backups
@@ -252,8 +257,10 @@ class RestoreManager:
                     where = await self._some(caller, driver, target, plan, moves, mark, progress)
                 else:
                     await self._tell(caller, "restoring", shown)
+                    before = {each.name: each.owner for each in await self._directory.all()}
                     await self._cluster.restore(driver, target, plan, kept, caller.id, progress)
                     where = {"cluster": str(kept)}
+                    await self._tell_of_gone(before)
         seconds = round(time.monotonic() - begun, 3)
         made = shown.model_copy(update={"seconds": seconds, "kept": dict(where), "side": left})
         await self._tell(caller, "restored", made)
@@ -288,7 +295,7 @@ class RestoreManager:
             progress.enter(RestorePhase.SWITCHING)
             await progress.keep({"phase": RestorePhase.SWITCHING})
             switching = True
-            return await to_the_end(self._databases.switch(loaded, mark, progress.enter))
+            return await to_the_end(self._switch(loaded, mark, progress))
         except BaseException as error:
             if progress.interrupted:
                 raise
@@ -304,6 +311,16 @@ class RestoreManager:
         finally:
             if not progress.interrupted:
                 await asyncio.shield(side.discard())
+
+    async def _switch(
+        self, loaded: Sequence[Loaded], mark: str, progress: Progress
+    ) -> Mapping[str, str]:
+        async with AsyncExitStack() as stack:
+            if any(each.move.name == MAINTENANCE for each in loaded):
+                # pgBackRest is in there while it takes one.
+                await progress.update(message="Waiting for a backup that is being taken")
+                await stack.enter_async_context(self._taker.pause())
+            return await self._databases.switch(loaded, mark, progress.enter)
 
     async def _undo(self, moves: Sequence[Move], mark: str, switching: bool) -> bool:
         """Remove what was loaded, unless it is in its place already: whether it is."""
@@ -365,6 +382,8 @@ class RestoreManager:
 
     async def _tell(self, caller: Account, event: str, shown: Restore) -> None:
         """Tell everybody whose sessions are ended why, each of what is theirs, and the caller."""
+        if event == "restored" and shown.mode != "side":
+            await self._tell_of_databases(shown)
         theirs = {} if shown.mode == "side" else await self._databases.owners(shown.databases)
         for owner, names in {**theirs, caller.id: shown.databases}.items():
             data = {
@@ -374,6 +393,22 @@ class RestoreManager:
                 "target_time": shown.target_time.isoformat(),
             }
             self._bus.publish("backups", data, owner=owner, key=shown.backup)
+
+    async def _tell_of_gone(self, before: Mapping[str, str | None]) -> None:
+        """Tell whoever shows databases which of those that were there are not any more."""
+        there = {each.name for each in await self._directory.all()}
+        for name, owner in before.items():
+            if name not in there:
+                self._directory.tell("deleted", name, owner)
+
+    async def _tell_of_databases(self, shown: Restore) -> None:
+        """Tell whoever shows databases which are others now, and which are new."""
+        kept = {*shown.kept.values()} if shown.databases else set[str]()
+        for seen in await self._directory.all():
+            if seen.name in kept:
+                self._directory.tell("created", seen.name, seen.owner)
+            elif seen.name in shown.databases or not shown.databases:
+                self._directory.tell("restored", seen.name, seen.owner)
 
 
 def _given(

@@ -14,6 +14,7 @@ from sqlalchemy import select
 from ..accounts.schemas import Account
 from ..errors import Conflict
 from ..store.database import Store, insert_for
+from ..store.types import new_id
 from .connections import Connections, statement
 from .place import SUPERUSER
 from .records import DatabaseRole
@@ -22,7 +23,12 @@ if TYPE_CHECKING:
     from psycopg import AsyncConnection
 
 MARK = "jupyter_ext"
-"""The comment of roles that were made here; a server of somebody else's has others, too."""
+"""What the comments of roles that were made here begin with; a server of somebody else's has
+others, too. The account follows: who has a name now may not be who had it when a backup was taken.
+"""
+
+GONE = "gone."
+"""What roles of users who are gone are called, as no user can be."""
 
 RESERVED = frozenset((SUPERUSER, "postgres", "public", "none", "current_user", "session_user"))
 
@@ -114,14 +120,14 @@ class Roles:
                 return known.login
         login = await self._claimed(account)
         async with self._connections.use() as connection:
-            verifier = await self._make(connection, login, superuser=account is None)
+            verifier = await self._make(connection, login, account_id)
         self._there[account_id] = _Known(login, verifier)
         return login
 
     async def superuser_in(self, connection: AsyncConnection[Any]) -> Login:
         """Let the cluster's own role log in to another cluster as it does to this one."""
         login = await self._claimed(None)
-        await self._make(connection, login, superuser=True)
+        await self._make(connection, login, None)
         return login
 
     def forget(self) -> None:
@@ -135,12 +141,11 @@ class Roles:
         known = set(await self.users())
         async with self._connections.use() as connection:
             rows = await connection.execute(
-                "SELECT rolname FROM pg_roles"
-                " WHERE NOT rolsuper AND shobj_description(oid, 'pg_authid') = %s",
-                [MARK],
+                "SELECT rolname, shobj_description(oid, 'pg_authid') FROM pg_roles"
+                " WHERE NOT rolsuper"
             )
-            for (role,) in await rows.fetchall():
-                if role in known:
+            for role, comment in await rows.fetchall():
+                if role in known or not _made_here(comment):
                     continue
                 self.forget()
                 try:
@@ -154,20 +159,26 @@ class Roles:
     async def renew(self, needed: Collection[str]) -> None:
         """Have roles log in as the store says: those that are there, and those of some accounts.
 
-        One may be an earlier user's of the same name, with that one's password.
+        One that is an earlier user's of the same name keeps what it has, under another name.
         """
         self.forget()
         async with self._store.read() as session:
             known = {each.role: each for each in await session.scalars(select(DatabaseRole))}
         async with self._connections.use() as connection:
-            rows = await connection.execute("SELECT rolname FROM pg_roles")
-            there = {role for (role,) in await rows.fetchall()}
+            rows = await connection.execute(
+                "SELECT rolname, shobj_description(oid, 'pg_authid') FROM pg_roles"
+            )
+            there = dict(await rows.fetchall())
+            for role, comment in there.items():
+                whose = known[role].user_id if role in known else None
+                if role != SUPERUSER and _made_here(comment) and account_in(comment) != whose:
+                    await _retire(connection, role)
             for role, found in known.items():
-                if role in there and not await _marked(connection, role):
+                if role in there and not _made_here(there[role]):
                     continue
                 if role in there or found.user_id in needed:
                     login = Login(role, self._store.secrets.decrypt(found.password))
-                    await self._make(connection, login, superuser=role == SUPERUSER)
+                    await self._make(connection, login, found.user_id)
 
     async def shut_out(self, role: str) -> None:
         """Let nobody log in as a role, until it is ensured, and end its sessions.
@@ -176,7 +187,7 @@ class Roles:
         """
         self.forget()
         async with self._connections.use() as connection:
-            if await _there(connection, role):
+            if (await _look(connection, role))[0]:
                 # First, too: a session may hold a lock on its role itself.
                 await connection.execute(_END_SESSIONS, [END_MILLISECONDS, role])
                 await connection.execute(statement("ALTER ROLE {} NOLOGIN", role))
@@ -192,7 +203,7 @@ class Roles:
         """
         await self.shut_out(role)
         async with self._connections.use() as connection:
-            if not await _there(connection, role):
+            if not (await _look(connection, role))[0]:
                 return
             rows = await connection.execute(_OWNED, [role])
             if owned := [name for (name,) in await rows.fetchall()]:
@@ -247,9 +258,9 @@ class Roles:
             return Login(row.role, self._store.secrets.decrypt(row.password))
 
     async def _make(
-        self, connection: AsyncConnection[Any], login: Login, *, superuser: bool
+        self, connection: AsyncConnection[Any], login: Login, user_id: str | None
     ) -> str:
-        """Make a role, or set its password, and return the verifier of that."""
+        """Make an account's role, or set its password, and return the verifier of that."""
         # Hashed here: what a statement says may be logged.
         verifier = connection.pgconn.encrypt_password(
             login.password.encode(), login.role.encode(), b"scram-sha-256"
@@ -259,21 +270,26 @@ class Roles:
             await connection.execute(
                 "SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [login.role]
             )
-            if not await _there(connection, login.role):
-                may = (
-                    "SUPERUSER"
-                    if superuser
-                    else "NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION"
-                )
-                await connection.execute(statement("CREATE ROLE {} NOLOGIN " + may, login.role))
-                await mark_role(connection, login.role)
-            elif not await _marked(connection, login.role):
+            there, comment = await _look(connection, login.role)
+            if there and not _made_here(comment):
                 raise Conflict(
                     "role",
                     login.role,
                     f"PostgreSQL has a role {login.role!r} already, which was not made here. "
                     "Rename it there, or have the user take another name.",
                 )
+            if there and account_in(comment) not in (None, user_id):
+                await _retire(connection, login.role)
+                there = False
+            if not there:
+                may = (
+                    "SUPERUSER"
+                    if user_id is None
+                    else "NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION"
+                )
+                await connection.execute(statement("CREATE ROLE {} NOLOGIN " + may, login.role))
+            if comment != _mark(user_id):
+                await mark_role(connection, login.role, user_id)
             await connection.execute(
                 statement(
                     "ALTER ROLE {} LOGIN CONNECTION LIMIT {most} PASSWORD {verifier}",
@@ -285,9 +301,32 @@ class Roles:
         return verifier
 
 
-async def mark_role(connection: AsyncConnection[Any], role: str) -> None:
-    """Say of a role that it was made here."""
-    await connection.execute(statement("COMMENT ON ROLE {} IS {mark}", role, mark=MARK))
+async def mark_role(
+    connection: AsyncConnection[Any], role: str, user_id: str | None = None
+) -> None:
+    """Say of a role that it was made here, and for which account."""
+    await connection.execute(statement("COMMENT ON ROLE {} IS {mark}", role, mark=_mark(user_id)))
+
+
+def account_in(comment: str | None) -> str | None:
+    """Return the account for which a role was made, from its comment."""
+    return (comment or "").removeprefix(MARK).strip() or None if _made_here(comment) else None
+
+
+def _mark(user_id: str | None) -> str:
+    return MARK if user_id is None else f"{MARK} {user_id}"
+
+
+def _made_here(comment: str | None) -> bool:
+    return (comment or "").partition(" ")[0] == MARK
+
+
+async def _retire(connection: AsyncConnection[Any], role: str) -> None:
+    """Take the name of a role whose user is gone: another one has it by now, or may have it."""
+    _log.warning("The role %s is of a user who is gone", role)
+    name = GONE + new_id("role")
+    await connection.execute(statement("ALTER ROLE {} RENAME TO {}", role, name))
+    await connection.execute(statement("ALTER ROLE {} NOLOGIN", name))
 
 
 def _role_name(username: str) -> str:
@@ -305,14 +344,10 @@ async def _leads_in(connection: AsyncConnection[Any], known: _Known) -> bool:
     return await rows.fetchone() is not None
 
 
-async def _there(connection: AsyncConnection[Any], role: str) -> bool:
-    rows = await connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [role])
-    return await rows.fetchone() is not None
-
-
-async def _marked(connection: AsyncConnection[Any], role: str) -> bool:
+async def _look(connection: AsyncConnection[Any], role: str) -> tuple[bool, str | None]:
+    """Return whether there is a role, and its comment."""
     rows = await connection.execute(
         "SELECT shobj_description(oid, 'pg_authid') FROM pg_roles WHERE rolname = %s", [role]
     )
     row = await rows.fetchone()
-    return row is not None and row[0] == MARK
+    return row is not None, row[0] if row is not None else None

@@ -16,6 +16,10 @@ NAME_BYTES = 63
 SYSTEM = ("postgres", "template0", "template1")
 """Databases that every cluster has, and nobody deletes."""
 
+MAINTENANCE = "postgres"
+"""Of these the one that is used: by administrators, and to connect to in order to say what is not
+about one database."""
+
 SPARE = "jupyter_ext spare"
 """The database that is made beforehand, which nobody sees."""
 

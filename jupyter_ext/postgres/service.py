@@ -146,6 +146,7 @@ class PostgresService:
             self.sides,
             operations,
             bus,
+            directory,
         )
         self._task: asyncio.Task[None] | None = None
 

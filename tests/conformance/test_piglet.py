@@ -17,6 +17,7 @@ import httpx
 import pytest
 
 from ..engines import jupyter, require
+from ..postgres.test_databases import run
 from .samples import SEEDS, http_sample
 
 pytestmark = pytest.mark.postgres
@@ -62,6 +63,17 @@ def reader() -> Iterator[Reader]:
         root = f"http://127.0.0.1:{server.port}"
         with httpx.Client(base_url=root, headers=headers, trust_env=False, timeout=110) as client:
             yield Reader(client)
+
+
+def now_as_written() -> str:
+    """Return the moment of now as the document writes moments."""
+    return datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+def url_of(reader: Reader) -> str:
+    """Return how the administrator connects to the database of the samples."""
+    url: str = reader.client.get("/api/v1/databases/postgres/connection").json()["url"]
+    return url
 
 
 def replies() -> dict[str, Json]:
@@ -137,15 +149,24 @@ def test_backups(reader: Reader) -> None:
     asked = "GET /api/v1/backups"
     assert like(replies()[asked], reader.send(asked, 200))
 
+    # What was backed up is what is restored.
+    restore = "POST /api/v1/backups/{id}/restore"
+    time.sleep(1.1)
+    moment = now_as_written()
+    time.sleep(1.1)
+    run(url_of(reader), "CREATE TABLE notes (n int)")
+    back = reader.send(restore, 200, {"target_time": moment}, id=made["id"])
+    assert (back["databases"], [*back["kept"]]) == (["postgres"], ["postgres"])
+    assert run(url_of(reader), "SELECT to_regclass('notes')") == [(None,)]
+
     # The whole cluster, which a backup for no database in particular brings back by itself.
     whole = reader.client.post("/api/v1/backups", json={"type": "incremental"}).json()
-    restore = "POST /api/v1/backups/{id}/restore"
     refused = reader.send(restore, 400, id=whole["id"])
     assert refused["error"]["code"] == "INVALID_REQUEST"
     assert "target_time" in refused["error"]["details"]
     reader.client.post("/api/v1/databases", json={"name": "kept"})
     time.sleep(1.1)
-    moment = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    moment = now_as_written()
     time.sleep(1.1)
     reader.client.post("/api/v1/databases", json={"name": "later"})
     done = reader.send(restore, 200, {"target_time": moment}, id=whole["id"])

@@ -106,6 +106,9 @@ class TestTaking:
         refused = desk.admin.delete(f"backups/{full['id']}")
 
         assert refused.status_code == 409, refused.text
+        error = refused.json()["error"]
+        assert error["details"]["dependants"] == [part["id"]]
+        assert full["id"] in error["message"] and part["id"] in error["message"]
         gone = desk.admin.delete(f"backups/{part['id']}")
         assert gone.json() == {"id": part["id"], "status": "deleted"}
         assert desk.admin.delete(f"backups/{full['id']}").status_code == 200

@@ -8,6 +8,7 @@ import random
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -146,6 +147,45 @@ class TestDatabases:
             assert [each["event"] for each in told] == ["restoring", "restored"]
             assert all(each["databases"] == ["busy"] for each in told), "nobody else's"
             assert rows(url) == [1]
+
+    def test_what_administrators_keep_in_postgres_comes_back(self, desk: Desk) -> None:
+        """It is what the server itself connects to, too."""
+        admin, dba = desk.admin, url_of(desk.admin, "postgres")
+        run(dba, "CREATE TABLE notes (n int)", "INSERT INTO notes VALUES (1)")
+        write(table(admin, "bystander"), 1)
+        backup = taken(admin, databases=["postgres"])
+        run(dba, "UPDATE notes SET n = 2")
+        with (
+            admin.stream("GET", "events", params={"topics": "databases"}) as told,
+            psycopg.connect(dba, autocommit=True) as inside,
+            psycopg.connect(url_of(admin, "bystander"), autocommit=True) as beside,
+        ):
+            made = restored(admin, backup)
+
+            lines = (line for line in told.iter_lines() if line.startswith("data:"))
+            events = [json.loads(next(lines).removeprefix("data:")) for _ in range(2)]
+            with pytest.raises(psycopg.OperationalError):
+                inside.execute("SELECT 1")
+            assert beside.execute("SELECT n FROM log").fetchall() == [(1,)]
+        kept = made["kept"]["postgres"]
+        assert made["databases"] == ["postgres"]
+        assert {(each["event"], each["name"]) for each in events} == {
+            ("restored", "postgres"),
+            ("created", kept),
+        }
+        assert run(url_of(admin, "postgres"), "SELECT n FROM notes") == [(1,)]
+        assert run(url_of(admin, kept), "SELECT n FROM notes") == [(2,)]
+        shown = admin.get("databases/postgres").json()
+        assert (shown["system"], shown["owner"]) == (True, "dba")
+        nothing_is_left(desk)
+        # What is in its place is as good as what was there.
+        table(admin, "made afterwards")
+        again = taken(admin, type="incremental", databases=["bystander"])
+        write(url_of(admin, "bystander"), 2)
+        restored(admin, again)
+        assert rows(url_of(admin, "bystander")) == [1]
+        assert admin.delete(f"databases/{kept}").status_code == 200
+        assert admin.delete("databases/postgres?force=true").status_code == 403
 
     def test_a_dry_run_changes_nothing_and_a_quiet_moment_is_reached(self, desk: Desk) -> None:
         url = table(desk.admin, "dry")
@@ -339,7 +379,13 @@ def test_the_whole_cluster_goes_back_and_forth(own: Desk) -> None:
 def test_old_rights_do_not_come_back(own: Desk) -> None:
     """Users who are gone stay out, and names that others have by now tell nobody anything."""
     admin = own.admin
-    with own.user("gus") as gus, own.user("uma") as uma, own.user("ann") as ann:
+    with ExitStack() as stack:
+        gus, uma, ann, gil, hal = (
+            stack.enter_context(own.user(name)) for name in ("gus", "uma", "ann", "gil", "hal")
+        )
+        write(table(gil, "gils"), 1)
+        write(table(gil, "course"), 1)
+        write(table(hal, "hals"), 1)
         gone = table(gus, "guss")
         write(gone, 1)
         write(table(ann, "shared"), 1)
@@ -350,6 +396,16 @@ def test_old_rights_do_not_come_back(own: Desk) -> None:
         admin.delete("users/gus", params={"transfer_to": "uma"}).raise_for_status()
         assert ann.delete("databases/shared").status_code == 200
         write(table(uma, "shared"), 2)
+        for name in ("gil", "hal"):
+            admin.delete(f"users/{name}", params={"purge": "true"}).raise_for_status()
+        # Others, of the same names; of one PostgreSQL does not know yet.
+        gil, hal = (stack.enter_context(own.user(name)) for name in ("gil", "hal"))
+        write(table(gil, "course"), 2)
+        hers = taken(gil, type="incremental")
+        body = {"databases": ["course"], "target_time": moment.isoformat()}
+        refused = gil.post(f"backups/{hers['id']}/restore", json=body, timeout=60)
+        assert refused.status_code == 404, refused.text
+        assert rows(url_of(gil, "course")) == [2]
 
         restored(admin, backup, target_time=moment)
 
@@ -358,6 +414,16 @@ def test_old_rights_do_not_come_back(own: Desk) -> None:
         assert rows(url_of(uma, "guss")) == [1]
         assert uma.get("databases/shared").status_code == 404
         assert rows(url_of(ann, "shared")) == [1]
+        for user, names in ((gil, ("gils", "course")), (hal, ("hals",))):
+            assert user.get("databases").json()["databases"] == []
+            mine = table(user, f"of the new one, without {names[0]}")
+            write(mine, 1)
+            for name in names:
+                assert user.get(f"databases/{name}").status_code == 404
+                assert admin.get(f"databases/{name}").json()["owner"] != "gil"
+                assert rows(url_of(admin, name)) == [1]
+                with pytest.raises(psycopg.OperationalError, match="permission denied"):
+                    rows(f"{mine.rpartition('/')[0]}/{name}")
         dba = url_of(admin, "postgres")
         run(dba, "CREATE TABLE t (n int) TABLESPACE slow", "CHECKPOINT")
         assert not list(own.folder.glob("*/side*/data"))
