@@ -24,6 +24,7 @@ def backup_create(
     *,
     type: str | None = None,
     databases: Sequence[str] | None = None,
+    files: Sequence[str] | None = None,
     progress: OnProgress | None = None,
 ) -> Call[Thing]:
     """Take a backup.
@@ -35,11 +36,15 @@ def backup_create(
     databases
         Those that it is for, which a restore brings back without being told more: yours, and for
         an administrator all.
+    files
+        Files and folders of your own notebook folder to be kept with it, as paths from there on;
+        with these and no database (``databases=[]``) it is for them alone.
     progress
         Called at each step.
     """
     wanted = None if databases is None else list(databases)
-    body = given({}, {"type": type, "databases": wanted})
+    paths = None if files is None else list(files)
+    body = given({}, {"type": type, "databases": wanted, "files": paths})
     return Call(
         "POST", path("backups"), bare, thing, body=body, long=True, once=True, progress=progress
     )
@@ -57,6 +62,7 @@ def backup_restore(
     to: datetime | str | None = None,
     timeline: int | None = None,
     databases: Sequence[str] | None = None,
+    files: Sequence[str] | None = None,
     side: bool = False,
     dry_run: bool = False,
     progress: OnProgress | None = None,
@@ -66,6 +72,7 @@ def backup_restore(
         "target_time": None if to is None else text_of(to),
         "timeline": timeline,
         "databases": None if databases is None else list(databases),
+        "files": None if files is None else list(files),
         "mode": "side" if side else None,
         "dry_run": dry_run or None,
     }

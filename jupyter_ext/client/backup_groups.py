@@ -36,6 +36,7 @@ class Backups(Group):
         to: datetime | str | None = None,
         timeline: int | None = None,
         databases: Sequence[str] | None = None,
+        files: Sequence[str] | None = None,
         side: bool = False,
         dry_run: bool = False,
         progress: OnProgress | None = None,
@@ -51,7 +52,10 @@ class Backups(Group):
             newest.
         databases
             Which; without: those that the backup was taken for. An empty list is the whole
-            cluster, which only an administrator restores.
+            cluster, which only an administrator restores; with `files` it is no database.
+        files
+            Which of those that you had kept with it, as they were then, whatever the moment;
+            without: all; an empty list: none.
         side
             Leave the restored cluster beside the live one, and change nothing (administrators).
         dry_run
@@ -63,6 +67,7 @@ class Backups(Group):
         -------
         Thing
             What was restored, or would be: `databases`, `target_time`, `seconds`, `bytes`, `kept`;
+            `files`, `kept_files`;
             with `side` also where it listens, with its superuser's `connection_url`.
         """
         made = self._client.call(
@@ -71,6 +76,7 @@ class Backups(Group):
                 to=to,
                 timeline=timeline,
                 databases=databases,
+                files=files,
                 side=side,
                 dry_run=dry_run,
                 progress=progress,
@@ -101,6 +107,7 @@ class AsyncBackups(AsyncGroup):
         to: datetime | str | None = None,
         timeline: int | None = None,
         databases: Sequence[str] | None = None,
+        files: Sequence[str] | None = None,
         side: bool = False,
         dry_run: bool = False,
         progress: OnProgress | None = None,
@@ -112,6 +119,7 @@ class AsyncBackups(AsyncGroup):
                 to=to,
                 timeline=timeline,
                 databases=databases,
+                files=files,
                 side=side,
                 dry_run=dry_run,
                 progress=progress,

@@ -8,7 +8,7 @@ from typing import Any
 
 import ipywidgets as widgets
 
-from ..cli.commands.backup_views import COLUMNS, planned, restored
+from ..cli.commands.backup_views import COLUMNS, planned, restored, taken
 from ..cli.commands.backups import NONE
 from ..cli.views import Table, clean
 from ..client import Client
@@ -173,7 +173,7 @@ class TimeTravel(ListPanel):
         def work(tell: Any) -> str:
             kind = "incremental" if self.state.items else "full"
             made = self._client.backups.create(type=kind, progress=tell)
-            return f"Took {made.id}: {made.type}, {made['size']}."
+            return taken(made)
 
         self._long("Backing up", work)
 

@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import delete, select, update
 
 from ..store.database import Store
+from .backup_files import SavedFiles
 from .backup_info import BackupInfo
 from .records import BackupRecord
 
@@ -24,6 +25,8 @@ class Note:
         The databases that it was taken for; empty: all.
     holders
         The account whose each database in it was; None for the cluster's own role.
+    files
+        Of its owner, where it has some.
     """
 
     label: str
@@ -32,11 +35,17 @@ class Note:
     asked: Sequence[str]
     holders: Mapping[str, str | None]
     verified_at: datetime | None = None
+    files: SavedFiles | None = None
+
+    @property
+    def alone(self) -> bool:
+        """Whether it is for files, and no database."""
+        return self.files is not None and self.files.alone
 
     @property
     def databases(self) -> Sequence[str]:
         """What it was taken for, by name."""
-        return sorted(self.asked or self.holders)
+        return [] if self.alone else sorted(self.asked or self.holders)
 
     def databases_of(self, account_id: str) -> Sequence[str]:
         """Return those that were an account's."""
@@ -64,12 +73,13 @@ class BackupBook:
         owner: str | None,
         asked: Sequence[str],
         holders: Mapping[str, Any],
+        files: SavedFiles | None = None,
     ) -> Note:
         """Note a backup that was taken, under an id of its day.
 
         Who listed backups between its end and now has it noted already, as one that was found.
         """
-        return await self._add(backup, owner, asked, holders, found=False)
+        return await self._add(backup, owner, asked, holders, files, found=False)
 
     async def _add(
         self,
@@ -77,9 +87,11 @@ class BackupBook:
         owner: str | None,
         asked: Sequence[str],
         holders: Mapping[str, Any],
+        files: SavedFiles | None = None,
         *,
         found: bool,
     ) -> Note:
+        words = files.words() if files is not None else None
         day = f"backup-{backup.start:%Y%m%d}"
         async with self._store.write() as session:
             record = await session.get(BackupRecord, backup.label)
@@ -92,10 +104,12 @@ class BackupBook:
                     asked=list(asked),
                     holders=dict(holders),
                     verified_at=None,
+                    files=words,
                 )
                 session.add(record)
             elif not found:
                 record.owner, record.asked, record.holders = owner, list(asked), dict(holders)
+                record.files = words
             await session.flush()
             return _note(record)
 
@@ -108,6 +122,14 @@ class BackupBook:
                 .values(verified_at=moment)
             )
         return replace(note, verified_at=moment)
+
+    async def leave(self, labels: Sequence[str]) -> None:
+        """Note that backups are being deleted, whose files go after them."""
+        wanted = select(BackupRecord).where(BackupRecord.label.in_(labels))
+        async with self._store.write() as session:
+            for record in await session.scalars(wanted):
+                if record.files is not None:
+                    record.files = SavedFiles.read(record.files).gone().words()
 
     async def forget(self, labels: Sequence[str]) -> None:
         """Remove the notes on backups that are gone."""
@@ -123,4 +145,6 @@ def _note(record: BackupRecord) -> Note:
         tuple(record.asked),
         dict(record.holders),
         record.verified_at,
+        # Those of somebody who is gone went away with them.
+        SavedFiles.read(record.files) if record.files and record.owner else None,
     )

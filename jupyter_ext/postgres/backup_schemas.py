@@ -11,7 +11,14 @@ from ..models import Model
 from .backup_info import BackupKind
 from .schemas import DatabaseName
 
+PATHS = 250
+"""Files and folders that a request may name: a folder counts as one."""
+
 Names = Annotated[list[DatabaseName], Field(max_length=1000)]
+
+Paths = Annotated[
+    list[Annotated[str, Field(min_length=1, max_length=1000)]], Field(max_length=PATHS)
+]
 
 
 def _in_utc(moment: datetime) -> datetime:
@@ -36,8 +43,12 @@ class NewBackup(Model):
         description="Those that it is taken for, the default of a restore. All are in it. Without: "
         "the caller's own, and for an administrator all",
     )
-    files: Annotated[list[str], Field(max_length=1000)] | None = Field(
-        None, description="Not yet: backups hold databases"
+    files: Paths | None = Field(
+        None,
+        description="Files and folders to be kept with it: paths in your own notebook folder, an "
+        "administrator's from the server's root folder on. With these `databases` may be empty: "
+        "then it is for no database",
+        examples=[["project", "notes.ipynb"]],
     )
 
 
@@ -70,6 +81,11 @@ class Backup(Model):
     seconds: int = Field(description="That it took")
     timeline: int = Field(description="On which it was taken")
     databases: list[str] = Field(description="What it was taken for, as far as the caller may see")
+    files: list[str] = Field(
+        [], description="What its owner has kept with it; others see none of these"
+    )
+    files_bytes: int = Field(0, description="That these are; what others have, too, is kept once")
+    files_unread: str | None = Field(None, description="What of them could not be read")
     owner: str | None = Field(description="Who asked for it; null for one found in the repository")
     status: str = Field(description="completed; damaged where PostgreSQL's files were already")
     verified_at: datetime | None = Field(description="When it was last restored as a test")
@@ -98,7 +114,12 @@ class NewRestore(Model):
     databases: Names | None = Field(
         None,
         description="Without: those that the backup was taken for. An empty list is the whole "
-        "cluster, which only an administrator restores",
+        "cluster, which only an administrator restores; with `files` named it is no database",
+    )
+    files: Paths | None = Field(
+        None,
+        description="Of those that you had kept with it. Without: all; an empty list: none. They "
+        "are as they were when the backup was taken, whatever the moment",
     )
     mode: Literal["in_place", "side"] = "in_place"
     dry_run: bool = Field(False, description="Only say what would happen")
@@ -142,13 +163,30 @@ class DeletedSide(Model):
     status: str = "deleted"
 
 
+class FileMove(Model):
+    """A file or folder that is put back."""
+
+    path: str
+    replaces: bool = Field(description="Whether something is there, which is kept")
+
+
 class Restore(Model):
     """A restore that was made, or, with `dry_run`, that would be."""
 
     backup: str
     dry_run: bool
     mode: str
-    databases: list[str] = Field(description="Empty: the whole cluster")
+    databases: list[str] = Field(description="Empty: the whole cluster, or files alone")
+    cluster: bool = Field(description="Whether it is the whole cluster")
+    files: list[FileMove] = Field([], description="What is put back in the notebook folder")
+    files_time: datetime | None = Field(
+        None,
+        description="When the files were as they are then: those of a backup are of its own "
+        "moment, whatever `target_time` is",
+    )
+    kept_files: str | None = Field(
+        None, description="The snapshot that holds the files of before; of a dry run as it would be"
+    )
     target_time: datetime = Field(description="The moment to which it was restored")
     timeline: int = Field(description="On which that moment is")
     seconds: float = Field(description="That it took; of a dry run a guess")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -16,6 +16,7 @@ from ..store.types import new_id
 from ..system.schemas import Problem
 from .archiving import Archiving
 from .backup_book import BackupBook, Note
+from .backup_files import KeepsFiles, SavedFiles
 from .backup_info import BackupKind
 from .backup_view import Known
 from .beside import Beside
@@ -50,6 +51,7 @@ class BackupTaker:
         self._book = book
         self._claims = claims
         self._bus = bus
+        self.files: KeepsFiles | None = None
         # Whoever removes what is half made must not meet who makes it.
         self._writing = asyncio.Lock()
 
@@ -73,6 +75,7 @@ class BackupTaker:
         holders: Mapping[str, str | None],
         mark: str,
         progress: Progress | None,
+        files: SavedFiles | None = None,
     ) -> Known:
         """Take a backup; whoever calls holds `pause`."""
         enter = progress.enter if progress is not None else unheard
@@ -91,7 +94,7 @@ class BackupTaker:
                 await asyncio.shield(_clean_up(driver, mark))
             raise
         enter(BackupPhase.NOTING)
-        note = await self._book.add(made, _user(owner), asked, holders)
+        note = await self._book.add(made, _user(owner), asked, holders, files)
         await self._archiving.complain(None)
         enter(BackupPhase.EXPIRING)
         await self._expire(driver)
@@ -110,27 +113,42 @@ class BackupTaker:
     async def remove(self, driver: PgBackRest, known: Known) -> None:
         """Delete a backup; raises as the driver does."""
         ids = {label: note.id for label, note in (await self._book.all()).items()}
+        await self._book.leave([known.info.label])
         async with self._writing:
             await driver.delete(known.info.label, ids)
-        await self._book.forget([known.info.label])
+        await self._forget([known.info.label])
+        await self._sweep(driver)
         self.tell("deleted", known.note)
 
     async def recover(self, operation: Operation, given: Mapping[str, Any]) -> str | Recovered:
         """Remove what a crash left of a backup, or see that it was complete."""
         driver = await self._archiving.existing()
-        if driver is None:
-            return NOT_TAKEN
         mark = str(given["mark"])
+        words = operation.details.get("files")
+        files = SavedFiles.read(words) if words else None
+        if driver is None:
+            await self.drop_files(operation.owner, mark, given)
+            return NOT_TAKEN
         async with self._writing:
             await driver.clean_up(f"--annotation=mark={mark}")
             info = await driver.info()
         for backup in info.backups:
             if backup.annotations.get("mark") == mark:
                 note = await self._book.add(
-                    backup, _user(operation.owner), given["asked"], given["holders"]
+                    backup, _user(operation.owner), given["asked"], given["holders"], files
                 )
+                await self._sweep(driver)
                 return Recovered(f"The backup {note.id} is complete.", succeeded=True)
+        await self.drop_files(operation.owner, mark, given)
         return NOT_TAKEN
+
+    async def drop_files(self, owner: str, mark: str, given: Mapping[str, Any]) -> None:
+        """Remove files that were kept for a backup, unless there is one that has them."""
+        if self.files is None or not given.get("files"):
+            return
+        notes = (await self._book.all()).values()
+        if not any(note.files is not None and note.files.mark == mark for note in notes):
+            await self.files.discard(owner, mark)
 
     def tell(self, event: str, note: Note) -> None:
         """Have it shown to who listens."""
@@ -142,12 +160,38 @@ class BackupTaker:
         if self._beside.turn.locked():
             # It may be what is being restored; the next backup does it.
             return
+        keep = self._archiving.settings.retention()
         try:
-            gone = await driver.expire(self._archiving.settings.retention())
+            if any(note.files is not None for note in (await self._book.all()).values()):
+                await self._book.leave(await driver.expire(keep, dry_run=True))
+            gone = await driver.expire(keep)
             if gone:
-                await self._book.forget(gone)
+                await self._forget(gone)
+            await self._sweep(driver)
         except PlatformError as error:
             _log.warning("Old backups could not be removed: %s", error)
+
+    async def _forget(self, labels: Sequence[str]) -> None:
+        """Remove the notes on backups that are gone; of those with files they go first."""
+        notes = await self._book.all()
+        await self._book.forget([x for x in labels if x in notes and notes[x].files is None])
+
+    async def _sweep(self, driver: PgBackRest) -> None:
+        """Remove the files of backups that were deleted; what fails is done the next time."""
+        notes = [note for note in (await self._book.all()).values() if note.files is not None]
+        leaving = [note for note in notes if note.files is not None and note.files.leaving]
+        if not leaving or self.files is None:
+            return
+        there = {each.label for each in (await driver.info()).backups}
+        for note in leaving:
+            if note.label in there or note.owner is None or note.files is None:
+                continue
+            try:
+                await self.files.discard(note.owner, note.files.mark)
+            except PlatformError as error:
+                _log.warning("The files of %s are removed the next time: %s", note.id, error)
+                continue
+            await self._book.forget([note.label])
 
 
 def failed(error: PlatformError) -> Problem:
@@ -169,3 +213,11 @@ async def _clean_up(driver: PgBackRest, mark: str) -> None:
         await driver.clean_up(f"--annotation=mark={mark}")
     except PlatformError as error:
         _log.warning("What is left of a backup goes away with the next one: %s", error)
+
+
+async def quietly(cleaning: Awaitable[None]) -> None:
+    """Clean up after a failure, of which the caller is told."""
+    try:
+        await cleaning
+    except PlatformError as error:
+        _log.warning("Files that were kept for it could not be removed: %s", error)

@@ -40,6 +40,7 @@ def view(
         Of all backups, by label.
     """
     info, note = known.info, known.note
+    files = note.files if caller.is_admin or note.owner == caller.id else None
     return Backup(
         id=note.id,
         type=info.kind,
@@ -50,6 +51,9 @@ def view(
         seconds=int((info.stop - info.start).total_seconds()),
         timeline=info.timeline,
         databases=list(shown_databases(caller, note)),
+        files=list(files.paths) if files is not None else [],
+        files_bytes=files.size if files is not None else 0,
+        files_unread=(files.unread or None) if files is not None else None,
         owner=people.name(note.owner) if note.owner is not None else None,
         status="damaged" if info.damaged else "completed",
         verified_at=note.verified_at,

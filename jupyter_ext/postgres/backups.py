@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -25,9 +26,10 @@ from ..operations.schemas import Operation
 from ..store.types import new_id, utcnow
 from .archiving import Archiving
 from .backup_book import BackupBook, Note
+from .backup_files import SavedFiles
 from .backup_info import BackupInfo, BackupKind
 from .backup_schemas import Backup, BackupQuery, DeletedBackup, NewBackup
-from .backup_taking import SCHEDULER, BackupTaker, failed
+from .backup_taking import SCHEDULER, BackupTaker, failed, quietly
 from .backup_view import Known, view, visible
 from .beside import Beside
 from .catalog import Catalog, no_database
@@ -131,7 +133,7 @@ class BackupManager:
         Raises
         ------
         InvalidRequest
-            It is to have files, or is for no database.
+            A file is not the caller's, or it is for no database and no file.
         NotFound
             A database is not there, or not the caller's.
         RateLimited
@@ -139,11 +141,9 @@ class BackupManager:
         Unavailable
             pgBackRest is not installed or does not fit, or the repository can't be written.
         """
-        if body.files:
-            raise InvalidRequest(
-                "Backups hold databases, no files yet.", fields={"files": "is not possible yet"}
-            )
-        asked, holders = await self._asked(caller, body.databases)
+        keeper = self._taker.files
+        files = await keeper.check(caller, body.files) if keeper and body.files else ()
+        asked, holders = await self._asked(caller, body.databases, files)
         driver = await self._archiving.driver()
         await self._check_rate(caller, driver)
         mark = new_id("backup")
@@ -151,8 +151,8 @@ class BackupManager:
             caller,
             CREATE,
             f"{body.type} backup",
-            partial(self._take, caller, driver, body, asked, holders, mark),
-            input={"mark": mark, "asked": asked, "holders": holders},
+            partial(self._take, caller, driver, body, asked, holders, mark, files),
+            input={"mark": mark, "asked": asked, "holders": holders, "files": files},
         )
 
     async def take_scheduled(self, kind: BackupKind, also: Also) -> Running[Backup]:
@@ -240,13 +240,21 @@ class BackupManager:
     # -- inside --------------------------------------------------------------------------------
 
     async def _asked(
-        self, caller: Account, names: Sequence[str] | None
+        self, caller: Account, names: Sequence[str] | None, files: Sequence[str] = ()
     ) -> tuple[Sequence[str], Mapping[str, str | None]]:
-        """Return which databases a backup is for, and whose all are."""
+        """Return which databases a backup is for, and whose all are.
+
+        Parameters
+        ----------
+        files
+            That are kept with it: without databases it is for these alone.
+        """
         owned = await self._claims.all()
         holders = {name: each.owner for name, each in owned.items() if each.making is None}
         mine = sorted(name for name, owner in holders.items() if owner == caller.id)
-        if caller.is_admin:
+        if _for_files_alone(names, files) or (files and not mine and not caller.is_admin):
+            mine = []
+        elif caller.is_admin:
             if names:
                 await self._archiving.cluster.need()
                 there = {each.name for each in await self._catalog.list()}
@@ -270,20 +278,48 @@ class BackupManager:
         asked: Sequence[str],
         holders: Mapping[str, str | None],
         mark: str,
+        paths: Sequence[str],
         progress: Progress,
     ) -> Backup:
-        progress.enter(BackupPhase.WAITING)
-        if self._taker.busy:
-            await progress.update(message="Waiting for its turn")
-        async with self._taker.pause():
-            # Others of theirs may have been waiting, too.
-            await self._check_rate(caller, driver)
-            known = await self._taker.take(
-                driver, body.type, caller.id, asked, holders, mark, progress
-            )
+        try:
+            files = await self._save(caller, paths, body, asked, mark, progress)
+            progress.enter(BackupPhase.WAITING)
+            if self._taker.busy:
+                await progress.update(message="Waiting for its turn")
+            async with self._taker.pause():
+                # Others of theirs may have been waiting, too.
+                await self._check_rate(caller, driver)
+                known = await self._taker.take(
+                    driver, body.type, caller.id, asked, holders, mark, progress, files
+                )
+        except BaseException:
+            # A server that takes over cleans up itself.
+            if not progress.interrupted:
+                dropping = self._taker.drop_files(caller.id, mark, {"files": paths})
+                await asyncio.shield(quietly(dropping))
+            raise
         # Its window begins a second after its end: there is none to be looked for yet.
         ids = {label: note.id for label, note in (await self._book.all()).items()}
         return view(caller, known, [], ids, self._people)
+
+    async def _save(
+        self,
+        caller: Account,
+        paths: Sequence[str],
+        body: NewBackup,
+        asked: Sequence[str],
+        mark: str,
+        progress: Progress,
+    ) -> SavedFiles | None:
+        """Keep files first: they take as long as they take, and others' backups go on."""
+        if not paths or self._taker.files is None:
+            return None
+        progress.enter(BackupPhase.SAVING)
+        saved = await self._taker.files.save(caller, paths, mark, progress)
+        alone = not asked and (not caller.is_admin or _for_files_alone(body.databases, paths))
+        saved = replace(saved, alone=alone)
+        await progress.keep({"phase": BackupPhase.SAVING, "files": saved.words()})
+        return saved
 
     async def _take_due(
         self,
@@ -294,7 +330,7 @@ class BackupManager:
         progress: Progress,
     ) -> Backup:
         try:
-            return await self._take(SCHEDULER, driver, body, [], holders, mark, progress)
+            return await self._take(SCHEDULER, driver, body, [], holders, mark, (), progress)
         except PlatformError as error:
             # Nobody waits for it.
             await self._archiving.complain(failed(error))
@@ -345,6 +381,10 @@ class BackupManager:
                 f"The repository is damaged: {what}.",
                 "Take a full backup, and look after the disk that the repository is on.",
             )
+        note = known.note
+        if note.files is not None and note.owner is not None and self._taker.files is not None:
+            await progress.update(message="Reading its files")
+            await self._taker.files.verify(note.owner, note.files)
         await progress.update(message="Restoring it beside the cluster")
         await self._beside.check_room(driver.place, known.info.database_size)
         side = self._beside.at(driver.place, where)
@@ -381,3 +421,8 @@ class BackupManager:
     async def _shown(self, caller: Account, driver: PgBackRest, known: Known) -> Backup:
         ids = {label: note.id for label, note in (await self._book.all()).items()}
         return view(caller, known, await driver.recovery_windows(), ids, self._people)
+
+
+def _for_files_alone(names: Sequence[str] | None, files: Sequence[str]) -> bool:
+    """Whether a request says that it is for no database."""
+    return bool(files) and names is not None and not names

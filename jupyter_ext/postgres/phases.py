@@ -16,6 +16,8 @@ Enter = Callable[[str], None]
 class BackupPhase(StrEnum):
     """Of a backup, in order."""
 
+    SAVING = "saving files"
+    """Its owner's, where it has some."""
     WAITING = "waiting"
     """For its turn."""
     CALLING = "calling"
@@ -37,8 +39,12 @@ class BackupPhase(StrEnum):
 
 
 class RestorePhase(StrEnum):
-    """Of a restore, in order; some are of the whole cluster, some of single databases."""
+    """Of a restore, in order; some are of the whole cluster, some of databases, some of files."""
 
+    BRINGING = "bringing files"
+    """Beside those that are there."""
+    KEEPING = "keeping files"
+    """Those that are there."""
     WAITING = "waiting"
     COPYING = "copying"
     """Files, to a place beside the cluster."""
@@ -65,9 +71,13 @@ class RestorePhase(StrEnum):
     """What was restored starts, and those are let in who may now."""
     SWITCHED = "switched"
     BACKING_UP = "backing up"
+    FILES = "putting files"
+    """In their place, after all else: from here on it only goes on."""
 
 
 SWITCHES = frozenset(RestorePhase) - {
+    RestorePhase.BRINGING,
+    RestorePhase.KEEPING,
     RestorePhase.WAITING,
     RestorePhase.COPYING,
     RestorePhase.RECOVERING,

@@ -77,6 +77,7 @@ async def run(
     folder: Path = Path("/"),
     deadline: float | None = None,
     on_line: Callable[[str], None] | None = None,
+    output: bool = True,
 ) -> str:
     """Run a program and return what it printed to its standard output.
 
@@ -88,6 +89,8 @@ async def run(
         Seconds; it is killed then, with all that it started.
     on_line
         Called with each line of both streams.
+    output
+        Whether its standard output is wanted, and is lines of text.
 
     Raises
     ------
@@ -101,7 +104,7 @@ async def run(
     process = await asyncio.create_subprocess_exec(
         *command,
         stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE if output else asyncio.subprocess.DEVNULL,
         stderr=asyncio.subprocess.PIPE,
         cwd=folder,
         env=clean_environment(user) | dict(environment or {}),
@@ -122,10 +125,13 @@ async def run(
             if on_line is not None:
                 on_line(line)
 
-    assert process.stdout is not None and process.stderr is not None  # noqa: S101 - both are pipes
+    assert process.stderr is not None  # noqa: S101 - it is a pipe
+    readers = [read(process.stderr, None)]
+    if process.stdout is not None:
+        readers.append(read(process.stdout, printed))
     try:
         async with asyncio.timeout(deadline):
-            await asyncio.gather(read(process.stdout, printed), read(process.stderr, None))
+            await asyncio.gather(*readers)
             code = await process.wait()
     except BaseException:
         with suppress(ProcessLookupError):

@@ -77,6 +77,8 @@ class BackupRecord(Base):
     """The databases that it was taken for; empty: all."""
     holders: Mapped[dict[str, Any]]
     """Whose each database in it was then: others may have the names by now."""
+    files: Mapped[dict[str, Any] | None]
+    """Its owner's files that are kept with it."""
     verified_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
 

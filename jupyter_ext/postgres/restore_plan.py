@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ..accounts.schemas import Account
-from ..errors import Forbidden
+from ..errors import Forbidden, InvalidRequest
 from ..store.types import utcnow
 from .backup_info import BackupInfo
 from .backup_schemas import NewRestore
@@ -64,8 +64,15 @@ class Move:
     kept: str
 
 
-def wanted_databases(caller: Account, known: Known, body: NewRestore) -> Sequence[str]:
-    """Return the databases to be restored; none: the whole cluster.
+def wanted_databases(
+    caller: Account, known: Known, body: NewRestore, files: Sequence[str] = ()
+) -> Sequence[str] | None:
+    """Return the databases to be restored; an empty list: the whole cluster; None: no database.
+
+    Parameters
+    ----------
+    files
+        That are to be restored.
 
     Raises
     ------
@@ -78,9 +85,15 @@ def wanted_databases(caller: Account, known: Known, body: NewRestore) -> Sequenc
     names = body.databases
     if body.mode == "side" and not caller.is_admin:
         raise Forbidden("Only an administrator has a restored cluster left beside.")
+    if files and not names and (body.files if names is not None else known.note.alone):
+        return None
     if names is None:
         names = list(known.note.asked if caller.is_admin else visible)
-    if not names and not caller.is_admin:
+    if not names and files and not caller.is_admin:
+        return None
+    if not names and (known.note.alone and body.databases is None or not caller.is_admin):
+        if known.note.alone:
+            raise InvalidRequest(fields={"files": "names none, and the backup is for no database"})
         raise Forbidden(
             "Only an administrator restores the whole cluster. Name databases of yours."
         )

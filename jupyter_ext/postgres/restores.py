@@ -19,6 +19,7 @@ from ..operations.running import Progress, Resumed, Running
 from ..operations.schemas import Operation, Recovered
 from ..store.types import new_id, utcnow
 from .archiving import Archiving
+from .backup_files import FileJob, wanted_files
 from .backup_schemas import NewRestore, Restore, Sizes
 from .backup_taking import BackupTaker
 from .backups import BackupManager
@@ -27,9 +28,11 @@ from .catalog import Catalog, no_database
 from .cluster_restore import ClusterRestore
 from .database_restore import DatabaseRestore, Loaded
 from .directory import DatabaseDirectory, Publisher
+from .file_restore import DONE, FileRestore, Work, files_alone, with_files
 from .owned_files import is_full, no_room, on_disk
 from .pgbackrest import PgBackRest
 from .phases import SWITCHES, RestorePhase
+from .restore_news import RestoreNews
 from .restore_plan import (
     Move,
     Target,
@@ -59,7 +62,6 @@ UNDO_SECONDS = 30.0
 UNDO_PAUSE = 1.0
 
 UNDONE = "The server stopped before anything was switched: all is as it was. Restore again."
-DONE = "What was restored is in its place."
 
 _log = logging.getLogger(__name__)
 
@@ -94,7 +96,8 @@ class RestoreManager:
         bus: Publisher,
         directory: DatabaseDirectory,
     ) -> None:
-        self._directory = directory
+        self._news = RestoreNews(databases, directory, bus)
+        self._files = FileRestore(taker, self._news)
         self._sides = sides
         self._taker = taker
         self._archiving = archiving
@@ -104,7 +107,6 @@ class RestoreManager:
         self._databases = databases
         self._cluster = ClusterRestore(archiving, beside, taker)
         self._operations = operations
-        self._bus = bus
         self._undoing: set[asyncio.Future[bool]] = set()
         operations.on_recovery(RESTORE, self.recover)
 
@@ -125,7 +127,12 @@ class RestoreManager:
             There is no room, or the repository is away.
         """
         driver, known = await self._backups.find(caller, id)
-        names = wanted_databases(caller, known, body)
+        paths = wanted_files(caller, known.note, body)
+        names = wanted_databases(caller, known, body, paths)
+        job = await self._files.planned(caller, known, paths)
+        if names is None:
+            shown = with_files(files_alone(id, body, known), known, job)
+            return shown if body.dry_run else await self._begin(caller, shown, job)
         if not body.dry_run:
             driver = await self._archiving.driver()
         target = await find_target(driver, known, body)
@@ -138,18 +145,14 @@ class RestoreManager:
             await self._databases.check(caller, moves)
         kept = self._cluster.kept_folder()
         shown = await self._expected(id, driver, body, target, moves, kept)
+        shown = with_files(shown, known, job)
         if body.dry_run:
             return shown
         await self._beside.check_room(driver.place, shown.bytes.side)
         plan = self._beside.plan(driver.place)
-        return await self._operations.start(
-            caller,
-            RESTORE,
-            id,
-            partial(self._restore, caller, driver, target, plan, moves, kept, mark, shown),
-            input=_given(mark, plan, moves, kept, body.mode),
-            present=_without_password,
-        )
+        work = partial(self._restore, caller, driver, target, plan, moves, kept, mark, shown)
+        given = _given(mark, plan, moves, kept, body.mode)
+        return await self._begin(caller, shown, job, work, given)
 
     async def to_moment(
         self, moment: datetime, timeline: int, names: Sequence[str], mark: str
@@ -194,6 +197,15 @@ class RestoreManager:
         self, operation: Operation, given: Mapping[str, Any]
     ) -> str | Recovered | Resumed[None]:
         """Finish or undo what a crash interrupted."""
+        outcome = await self._recover_databases(operation, given) if "mark" in given else UNDONE
+        words = given.get("files")
+        if words is None:
+            return outcome
+        return await self._files.recover(operation, FileJob.read(words), outcome)
+
+    async def _recover_databases(
+        self, operation: Operation, given: Mapping[str, Any]
+    ) -> str | Recovered | Resumed[None]:
         moves = kept_moves(given)
         phase = operation.details.get("phase")
         async with self._beside.turn:
@@ -218,6 +230,30 @@ class RestoreManager:
         await asyncio.gather(*self._undoing, return_exceptions=True)
 
     # -- inside --------------------------------------------------------------------------------
+
+    async def _begin(
+        self,
+        caller: Account,
+        shown: Restore,
+        job: FileJob | None,
+        databases: Work | None = None,
+        given: Mapping[str, Any] | None = None,
+    ) -> Running[Restore]:
+        """Begin a restore of databases, of files, or of both."""
+        work, also = databases, None
+        if job is not None:
+            work = partial(self._files.restore, caller, job, databases, shown)
+            also = self._files.claim(caller, shown.backup, job)
+        assert work is not None  # noqa: S101 - without databases there are files
+        return await self._operations.start(
+            caller,
+            RESTORE,
+            shown.backup,
+            work,
+            input={**(given or {}), "files": job.words() if job is not None else None},
+            present=_without_password,
+            also=also,
+        )
 
     async def _finish(self, owner: str, progress: Progress) -> None:
         """Take the backup that a switch owes, however long it takes."""
@@ -253,17 +289,17 @@ class RestoreManager:
                         driver, shown.backup, target, plan, names, progress
                     )
                 elif moves:
-                    await self._tell(caller, "restoring", shown)
+                    await self._news.tell(caller, "restoring", shown)
                     where = await self._some(caller, driver, target, plan, moves, mark, progress)
                 else:
-                    await self._tell(caller, "restoring", shown)
-                    before = {each.name: each.owner for each in await self._directory.all()}
+                    await self._news.tell(caller, "restoring", shown)
+                    before = await self._news.there()
                     await self._cluster.restore(driver, target, plan, kept, caller.id, progress)
                     where = {"cluster": str(kept)}
-                    await self._tell_of_gone(before)
+                    await self._news.tell_of_gone(before)
         seconds = round(time.monotonic() - begun, 3)
         made = shown.model_copy(update={"seconds": seconds, "kept": dict(where), "side": left})
-        await self._tell(caller, "restored", made)
+        await self._news.tell(caller, "restored", made)
         return made
 
     async def _some(
@@ -368,6 +404,7 @@ class RestoreManager:
             dry_run=body.dry_run,
             mode=body.mode,
             databases=[each.name for each in moves],
+            cluster=not moves,
             target_time=target.moment,
             timeline=target.named_timeline,
             seconds=round(START_SECONDS + size * ROOM * (2 if moves else 1) / RATE, 1),
@@ -379,36 +416,6 @@ class RestoreManager:
             ),
             kept=stays,
         )
-
-    async def _tell(self, caller: Account, event: str, shown: Restore) -> None:
-        """Tell everybody whose sessions are ended why, each of what is theirs, and the caller."""
-        if event == "restored" and shown.mode != "side":
-            await self._tell_of_databases(shown)
-        theirs = {} if shown.mode == "side" else await self._databases.owners(shown.databases)
-        for owner, names in {**theirs, caller.id: shown.databases}.items():
-            data = {
-                "event": event,
-                "id": shown.backup,
-                "databases": list(names),
-                "target_time": shown.target_time.isoformat(),
-            }
-            self._bus.publish("backups", data, owner=owner, key=shown.backup)
-
-    async def _tell_of_gone(self, before: Mapping[str, str | None]) -> None:
-        """Tell whoever shows databases which of those that were there are not any more."""
-        there = {each.name for each in await self._directory.all()}
-        for name, owner in before.items():
-            if name not in there:
-                self._directory.tell("deleted", name, owner)
-
-    async def _tell_of_databases(self, shown: Restore) -> None:
-        """Tell whoever shows databases which are others now, and which are new."""
-        kept = {*shown.kept.values()} if shown.databases else set[str]()
-        for seen in await self._directory.all():
-            if seen.name in kept:
-                self._directory.tell("created", seen.name, seen.owner)
-            elif seen.name in shown.databases or not shown.databases:
-                self._directory.tell("restored", seen.name, seen.owner)
 
 
 def _given(

@@ -18,6 +18,7 @@ from ..system.schemas import Problem
 from .access import DatabaseAccess
 from .archiving import Archiving
 from .backup_book import BackupBook
+from .backup_files import KeepsFiles
 from .backup_schedule import BackupSchedule
 from .backup_settings import BackupSettings
 from .backup_taking import BackupTaker
@@ -169,6 +170,10 @@ class PostgresService:
         running = self.probe()[0] == "running"
         state = self.archiving.probe()[0] if running else "off"
         return await backup_metrics(self._store, self._connections, state)
+
+    def keep_files(self, keeper: KeepsFiles) -> None:
+        """Let backups have files."""
+        self.taker.files = keeper
 
     def start(self) -> None:
         """Start the cluster where one was made, in the background."""

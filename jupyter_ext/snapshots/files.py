@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict
 from collections.abc import Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import ClassVar
 
 from ..accounts.schemas import Account
@@ -46,22 +46,30 @@ class FileKeeper:
         """Copy the caller's folder, as far as it is another one than the last copy's."""
         if names is not None and NAME not in names:
             return []
-        folder = await self._folder(caller)
+        return [await self.copy(caller, mark, progress)]
+
+    async def copy(
+        self, caller: Account, mark: str, progress: Progress, paths: Sequence[str] = (".",)
+    ) -> Kept:
+        """Copy the caller's folder, or paths in it."""
+        folder = await self.folder(caller)
         if isinstance(folder, str):
-            return [Kept(NAME, "files", reason=folder)]
+            return Kept(NAME, "files", reason=folder)
         await progress.update(message=f"Copying the files of {folder.path}")
         async with self._turns[caller.id]:
             restic = await self._vault.open(caller.id, folder.user)
-            copy = await restic.backup(folder.path, self._excluded(folder), mark, progress.report)
+            copy = await restic.backup(
+                folder.path, self._excluded(folder), mark, progress.report, paths
+            )
         if copy is None:
-            return [Kept(NAME, "files", reason=f"There are no files in {folder.path}.")]
+            return Kept(NAME, "files", reason=f"There are no files in {folder.path}.")
         reason = ""
         if copy.unread:
             shown = ", ".join(copy.unread[:SHOWN])
             reason = f"{len(copy.unread)} files could not be read and are not in it: {shown}"
         facts = {"id": copy.id, "vault": caller.id, "folder": str(folder.path)}
         facts["unread"] = str(len(copy.unread))
-        return [Kept(NAME, "files", copy.size, copy.added, reason, facts)]
+        return Kept(NAME, "files", copy.size, copy.added, reason, facts)
 
     async def discard(
         self, owner: str, mark: str, parts: Sequence[Kept], operation: Operation | None = None
@@ -83,8 +91,15 @@ class FileKeeper:
 
     # -- restoring -----------------------------------------------------------------------------
 
-    async def prepare(self, caller: Account, part: Kept, mark: str, progress: Progress) -> None:
-        """Bring the files back beside those that are there.
+    async def prepare(
+        self,
+        caller: Account,
+        part: Kept,
+        mark: str,
+        progress: Progress,
+        paths: Sequence[str] = (".",),
+    ) -> None:
+        """Bring the files, or paths of them, back beside those that are there.
 
         Raises
         ------
@@ -96,10 +111,25 @@ class FileKeeper:
         folder = await self._needed(caller)
         await progress.update(message=f"Bringing the files of {folder.path} back beside them")
         waiting = swap.staging(Path(), mark)
-        await self._as_user(folder, "mkdir", "--mode=700", "--", f"{waiting}", f"{waiting}/old")
+        # As the user, who could not remove what root made.
+        ways = {f"{waiting}/{swap.OLD}/{PurePosixPath(each).parent}" for each in paths}
+        await self._as_user(folder, "mkdir", "--mode=700", "--", f"{waiting}")
+        await self._as_user(folder, "mkdir", "--parents", "--", *sorted(ways))
         async with self._turns[caller.id]:
             restic = await self._vault.open(caller.id, folder.user)
-            await restic.restore(str(part.facts["id"]), folder.path, f"{waiting}/new")
+            await restic.restore(str(part.facts["id"]), folder.path, f"{waiting}/new", paths)
+
+    async def missing(self, owner: str, part: Kept, paths: Sequence[str]) -> Sequence[str]:
+        """Return those of some paths that a copy does not have."""
+        async with self._turns[owner]:
+            restic = await self._vault.open(owner, self._vault.user_of(owner))
+            return await restic.missing(str(part.facts["id"]), paths)
+
+    async def read(self, owner: str, part: Kept) -> None:
+        """See that all of a copy can be read; raises `Unavailable`."""
+        async with self._turns[owner]:
+            restic = await self._vault.open(owner, self._vault.user_of(owner))
+            await restic.read(str(part.facts["id"]))
 
     async def check(self, before: Kept | None) -> None:
         """See that nothing is lost which the copy of what is there does not have.
@@ -129,11 +159,11 @@ class FileKeeper:
             await restic.forget([id for id in ids if id.startswith(older)], prune=False)
         return newer
 
-    async def plan(self, caller: Account, mark: str) -> swap.Plan:
+    async def plan(self, caller: Account, mark: str, paths: Sequence[str] = (".",)) -> swap.Plan:
         """Return what goes where, to be written down before anything goes."""
         folder = await self._needed(caller)
         return await in_a_thread(
-            lambda: swap.make_plan(folder.path, mark, folder.untouched), "snapshots plan"
+            lambda: swap.make_plan(folder.path, mark, folder.untouched, paths), "snapshots plan"
         )
 
     async def switch(self, caller: Account, mark: str, plan: swap.Plan) -> None:
@@ -150,19 +180,20 @@ class FileKeeper:
 
     async def clear(self, caller: Account, mark: str) -> None:
         """Remove what a restore leaves beside the files, done or not begun."""
-        folder = await self._folder(caller)
+        folder = await self.folder(caller)
         if not isinstance(folder, str):
             await end_runs(mark)
             waiting = f"{swap.staging(Path(), mark)}"
             await self._as_user(folder, "rm", "-rf", "--one-file-system", "--", waiting)
 
-    # -- inside --------------------------------------------------------------------------------
-
-    async def _folder(self, caller: Account) -> Folder | str:
+    async def folder(self, caller: Account) -> Folder | str:
+        """Return the caller's folder, or why there is none to be seen from here."""
         return await in_a_thread(lambda: self._folders.of(caller), "snapshots folder")
 
+    # -- inside --------------------------------------------------------------------------------
+
     async def _needed(self, caller: Account) -> Folder:
-        folder = await self._folder(caller)
+        folder = await self.folder(caller)
         if isinstance(folder, str):
             raise Conflict("files", NAME, f"The files have no place to go to: {folder}")
         return folder

@@ -14,7 +14,7 @@ import signal
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath, PurePosixPath
 from typing import Any
 
 import psutil
@@ -31,6 +31,9 @@ HOST = "jupyter_ext"
 
 EMPTY = "snapshot is empty"
 """What it says of a folder without files, of which it makes no copy."""
+
+GONE = "all target directories/files do not exist"
+"""The same of paths that went away since they were looked at."""
 
 INCOMPLETE = 3
 """Exit status of a backup that is there, without some files that could not be read."""
@@ -99,9 +102,17 @@ class Restic:
             await self._run("unlock the repository", "unlock", "--quiet")
 
     async def backup(
-        self, folder: Path, excluded: Sequence[str], tag: str, report: Report | None = None
+        self,
+        folder: Path,
+        excluded: Sequence[str],
+        tag: str,
+        report: Report | None = None,
+        paths: Sequence[str] = (".",),
     ) -> Copy | None:
-        """Copy a folder; what the last copy has is not read again. None: there is nothing in it."""
+        """Copy a folder, or paths in it; what the last copy of these has is not read again.
+
+        None: there is nothing in it.
+        """
         words = [f"--exclude={pattern}" for pattern in excluded]
         told: dict[str, Any] = {}
         unread: list[str] = []
@@ -119,12 +130,12 @@ class Restic:
         try:
             await self._run(
                 "copy the files",
-                *("backup", "--json", f"--host={HOST}", f"--tag={tag}", *words, "."),
+                *("backup", "--json", f"--host={HOST}", f"--tag={tag}", *words, "--", *paths),
                 folder=folder,
                 on_line=read,
             )
         except _Failed as failed:
-            if EMPTY in failed.problem.message:
+            if _is_nothing(failed.problem):
                 return None
             if failed.code != INCOMPLETE or not told:
                 raise failed.problem from failed
@@ -137,12 +148,32 @@ class Restic:
             tuple(unread),
         )
 
-    async def restore(self, id: str, folder: Path, target: str) -> None:
-        """Bring a copy back below a folder, and compare what was written with what should be."""
+    async def restore(
+        self, id: str, folder: Path, target: str, paths: Sequence[str] = (".",)
+    ) -> None:
+        """Bring a copy, or paths of it, back below a folder, and compare what was written."""
+        words = [f"--include={literal(_in_copy(path))}" for path in paths if path != "."]
         await self._run(
             "bring the files back",
-            *("restore", "--verify", f"--target={folder / target}", "--", id),
+            *("restore", "--verify", f"--target={folder / target}", *words, "--", id),
         )
+
+    async def missing(self, id: str, paths: Sequence[str]) -> Sequence[str]:
+        """Return those of some paths that a copy does not have."""
+        wanted = {str(_in_copy(path)): path for path in paths if path != "."}
+        if wanted:
+
+            def read(line: str) -> None:
+                wanted.pop(str(_message(line).get("path", "")), None)
+
+            await self._run(
+                "look into a copy", "ls", "--json", "--", id, *tuple(wanted), on_line=read
+            )
+        return [*wanted.values()]
+
+    async def read(self, id: str) -> None:
+        """Read all of a copy, each piece of which is compared with its checksum."""
+        await self._run("read a copy", "dump", "--archive=tar", "--", id, "/", output=False)
 
     async def copies(self, tag: str = "") -> Sequence[str]:
         """Return the ids of all copies, or of those with a tag."""
@@ -163,6 +194,7 @@ class Restic:
         *words: str,
         folder: Path = Path("/"),
         on_line: Callable[[str], None] | None = None,
+        output: bool = True,
     ) -> str:
         environment = {
             "RESTIC_REPOSITORY": str(self.repository),
@@ -176,14 +208,19 @@ class Restic:
                 environment=environment,
                 folder=folder,
                 on_line=on_line,
+                output=output,
             )
         except ProgramFailed as error:
             problem = _explained(what, error)
-            if error.code == INCOMPLETE or EMPTY in problem.message:
+            if error.code == INCOMPLETE or _is_nothing(problem):
                 raise _Failed(error.code, problem) from error
             raise problem from error
         except OSError as error:
             raise Unavailable(f"restic could not {what}: {error}.", CURE) from error
+
+
+def _is_nothing(problem: PlatformError) -> bool:
+    return EMPTY in problem.message or GONE in problem.message
 
 
 class _Failed(Exception):
@@ -223,7 +260,11 @@ def runs(sign: str) -> list[int]:
     ]
 
 
-def literal(path: Path) -> str:
+def _in_copy(path: str) -> PurePosixPath:
+    return PurePosixPath("/") / path
+
+
+def literal(path: PurePath) -> str:
     """Return a path as a pattern that means it alone."""
     return "".join(f"\\{char}" if char in "\\*?[]" else char for char in str(path))
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -132,7 +132,7 @@ class SnapshotRestores:
         self._refuse_second(caller)
         parts = await self._chosen(note, body.parts)
         mark, before = new_id("restore"), new_id("snapshot")
-        job = Job(note, parts, mark, (before, _before(name)), None)
+        job = Job(note, parts, mark, (before, before_name(name)), None)
         await self._containers.check(job.of("containers"))
         task = await self._databases.plan(caller, job.of("databases"), mark)
         job = replace(job, databases=task.given if task is not None else None)
@@ -209,21 +209,28 @@ class SnapshotRestores:
     async def _alone(
         self, caller: Account, job: Job, task: Any, progress: Progress
     ) -> RestoredSnapshot:
-        try:
-            self._refuse_second(caller)
-        except Conflict:
-            await self._book.release(job.before[0])
-            raise
+        with ExitStack() as stack:
+            try:
+                stack.enter_context(self.alone(caller))
+            except Conflict:
+                await self._book.release(job.before[0])
+                raise
+            return await self._restore(caller, job, task, progress)
+
+    @contextmanager
+    def alone(self, caller: Account) -> Iterator[None]:
+        """Have nobody restore their files twice at once; raises `Conflict`."""
+        self._refuse_second(caller)
         self._busy.add(caller.id)
         try:
-            return await self._restore(caller, job, task, progress)
+            yield
         finally:
             self._busy.discard(caller.id)
 
     def _refuse_second(self, caller: Account) -> None:
         if caller.id in self._busy:
             raise Conflict(
-                "snapshot", "", "A snapshot of yours is being restored. Wait until it is done."
+                "snapshot", "", "Files of yours are being restored. Wait until that is done."
             )
 
     async def _restore(
@@ -294,7 +301,7 @@ class SnapshotRestores:
         if words is None:
             if job.databases is not None:
                 # That took its time, in which files may have been saved.
-                await self._keep_newer_files(caller, job, progress)
+                await self.keep_newer_files(caller, job.before[0], progress)
             plan = await self._files.plan(caller, job.mark)
             await progress.keep({"phase": FILES, "plan": plan.words()})
         else:
@@ -307,8 +314,9 @@ class SnapshotRestores:
             # What root left in the folder, as from a container, its owner can't remove.
             _log.warning("What was there before is still hidden beside the files: %s", error)
 
-    async def _keep_newer_files(self, caller: Account, job: Job, progress: Progress) -> None:
-        before = await self._book.get(job.before[0])
+    async def keep_newer_files(self, caller: Account, mark: str, progress: Progress) -> None:
+        """Have the snapshot of what is there before a restore have what was saved since."""
+        before = await self._book.get(mark)
         part = _named("files", before.parts) if before is not None else None
         if before is None or part is None:
             return
@@ -357,8 +365,8 @@ def _named(name: str, parts: Sequence[Kept]) -> Kept | None:
     return next((part for part in parts if part.name == name and part.there), None)
 
 
-def _before(name: str) -> str:
-    """Name the snapshot of what was there before one is restored."""
+def before_name(name: str) -> str:
+    """Name the snapshot of what was there before something is restored."""
     head, stamp = "before ", f" {utcnow():%Y%m%d-%H%M%S-%f}"[:-3]
     room = NAME_BYTES - len(head) - len(stamp)
     return head + name.encode()[:room].decode(errors="ignore").rstrip() + stamp

@@ -11,6 +11,7 @@ from ..accounts.schemas import Account
 from ..postgres.directory import Publisher
 from ..store.database import Store
 from ..system.schemas import Problem
+from .backup_files import BackupFiles
 from .book import SnapshotBook
 from .containers import ContainerKeeper
 from .databases import DatabaseKeeper
@@ -78,6 +79,7 @@ class SnapshotService:
         self.restores = SnapshotRestores(
             book, self.manager, databases, files, saved, postgres.restores, people, operations
         )
+        postgres.keep_files(BackupFiles(files, book, self.restores, settings, people))
 
     async def forget(self, account: Account) -> None:
         """Remove the repository of somebody who goes, and has no snapshot any more."""

@@ -56,13 +56,18 @@ def staging(folder: Path, mark: str) -> Path:
     return folder / f"{PREFIX}{mark}"
 
 
-def make_plan(folder: Path, mark: str, untouched: Sequence[Path]) -> Plan:
+def make_plan(
+    folder: Path, mark: str, untouched: Sequence[Path], chosen: Sequence[str] = (".",)
+) -> Plan:
     """Compare what is there with what waits.
 
     Parameters
     ----------
     untouched
         Paths below the folder that stay, with the folders on the way to them.
+    chosen
+        Paths within the folder that it is about; ``.`` is all of it, and what of it does not wait
+        goes.
     """
     stays = {path.relative_to(folder).as_posix() for path in untouched}
     put: list[str] = []
@@ -74,16 +79,26 @@ def make_plan(folder: Path, mark: str, untouched: Sequence[Path]) -> Plan:
         new = set(_names(coming, inner))
         for name in sorted(now | new):
             path = f"{inner}/{name}" if inner else name
-            if (not inner and name.startswith(".")) or path in stays:
-                continue
-            if any(each.startswith(f"{path}/") for each in stays):
-                walk(path)
-            elif name in new:
-                put.append(path)
-            else:
-                remove.append(path)
+            if inner or not name.startswith("."):
+                decide(path, name in new)
 
-    walk("")
+    def decide(path: str, comes: bool) -> None:
+        if path in stays:
+            return
+        if any(each.startswith(f"{path}/") for each in stays):
+            walk(path)
+        elif comes:
+            put.append(path)
+        else:
+            remove.append(path)
+
+    if "." in chosen:
+        walk("")
+    else:
+        # Of two in one folder that is gone, it is what comes back.
+        for path in dict.fromkeys(_first_gone(here, each) for each in chosen):
+            if _there(coming, path):
+                decide(path, True)
     return Plan(tuple(put), tuple(remove))
 
 
@@ -120,6 +135,12 @@ class Root:
     def inner(self) -> Sequence[str]:
         """The way from the folder."""
         return (staging(Path(), self.mark).name, self.side) if self.mark else ()
+
+
+def _first_gone(root: Root, path: str) -> str:
+    """Return the topmost folder on the way to a path that is not there; the path itself else."""
+    ways = [str(each) for each in reversed(PurePosixPath(path).parents)][1:]
+    return next((way for way in ways if not _there(root, way)), path)
 
 
 def _names(root: Root, inner: str) -> Sequence[str]:

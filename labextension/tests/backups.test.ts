@@ -46,6 +46,8 @@ function backup(
     seconds: 9,
     timeline,
     databases: ['shop'],
+    files: [],
+    files_bytes: 0,
     owner: 'eve',
     status: 'completed',
     verified_at: null,
@@ -238,8 +240,13 @@ describe('the backups', () => {
   it('are begun as work that is followed', async () => {
     const work = operation({ kind: 'backup.create', subject: 'full backup' });
     begin.mockResolvedValue({ done: false, operation: work });
-    expect(await backups.create('full')).toEqual(work);
-    expect(begin).toHaveBeenCalledWith('POST', 'backups', { type: 'full' });
+    expect(await backups.create({ type: 'full', files: ['a.txt'] })).toEqual(
+      work
+    );
+    expect(begin).toHaveBeenCalledWith('POST', 'backups', {
+      type: 'full',
+      files: ['a.txt']
+    });
     expect(store.state.operations.get(work.id)).toEqual(work);
     await backups.verify('a/b');
     expect(begin).toHaveBeenCalledWith('POST', 'backups/a%2Fb/verify');

@@ -28,6 +28,9 @@ BACKUP = {
     "created_at": "2026-01-02T10:00:00Z",
     "databases": ["shop"],
     "verified_at": None,
+    "files": [],
+    "files_bytes": 0,
+    "files_unread": None,
     "recovery_window": [
         {"timeline": 1, "from": "2026-01-02T10:00:05Z", "to": "2026-01-02T12:00:00Z"}
     ],
@@ -37,6 +40,10 @@ PLAN = {
     "dry_run": True,
     "mode": "in_place",
     "databases": ["shop"],
+    "cluster": False,
+    "files": [],
+    "files_time": None,
+    "kept_files": None,
     "target_time": "2026-01-02T11:00:00Z",
     "timeline": 1,
     "seconds": 4.2,
@@ -98,6 +105,33 @@ def test_one_is_taken(pig: Pig, speaker: Speaker) -> None:
     assert pig("backup", "create", "--type", "hourly").code == 2
 
 
+def test_files_go_with_one_and_come_back(
+    pig: Pig, speaker: Speaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held = {"files": ["a b.txt", "project"], "files_bytes": 2_000_000}
+    speaker.says("POST /api/v1/backups", BACKUP | held, 201)
+    ran = pig("backup", "create", "--file", "a b.txt", "--file", "project", "--no-databases")
+    assert ran.out == "Took backup-20260102: full, 4.1MB, with 2 files or folders (2 MB).\n"
+    assert speaker.asked[0].json == {"databases": [], "files": ["a b.txt", "project"]}
+    for wrong in (["--no-databases"], ["--no-databases", "--file", "a", "--database", "b"]):
+        assert pig("backup", "create", *wrong).code == 2
+    files = [{"path": "project", "replaces": True}]
+    plan = PLAN | {"databases": [], "kept": {}, "files": files, "kept_files": "before b 1"}
+    speaker.says(RESTORE, plan | {"files_time": "2026-01-02T10:00:00Z"})
+    somebody(monkeypatch, "y\n")
+    ran = pig("backup", "restore", "backup-20260102", "--file", "project")
+    assert "your folder as the snapshot before b 1" in ran.err
+    assert "cluster" not in ran.err and "cluster" not in ran.out
+    assert "project, as they were 2026-01-02 10:00:00 UTC" in ran.out
+    sent = [{name: each.get(name) for name in ("databases", "files")} for each in restores(speaker)]
+    chosen = {"databases": None, "files": ["project"]}
+    assert sent == [chosen, chosen | {"databases": []}]
+    pig("backup", "restore", "backup-20260102", "--yes", "--no-files")
+    assert restores(speaker)[-1] == {"files": []}
+    assert pig("backup", "restore", "--file", "a", "--no-files").code == 2
+    assert pig("backup", "restore", "--file", "a", "--all").code == 2
+
+
 def test_a_dry_run_is_a_dry_run(pig: Pig, speaker: Speaker) -> None:
     ran = pig("backup", "restore", "--to", "2026-01-02T11:00:00Z", "--dry-run")
     assert ran.code == 0
@@ -146,7 +180,7 @@ def test_what_was_read_is_what_is_done(
 def test_the_whole_cluster_is_asked_for_by_its_name(
     pig: Pig, speaker: Speaker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = {**PLAN, "databases": [], "kept": {"cluster": "/pg/before-20260102"}}
+    whole = {**PLAN, "databases": [], "cluster": True, "kept": {"cluster": "/pg/before-20260102"}}
     speaker.says(RESTORE, whole)
     somebody(monkeypatch, "n\n")
     ran = pig("backup", "restore", "backup-20260102", "--all")

@@ -68,19 +68,22 @@ def test_moments_as_people_write_them() -> None:
 def test_what_is_asked_is_sent(speaker: Speaker, client: Client) -> None:
     speaker.says("POST /api/v1/backups/a%2Fb/restore", {"dry_run": True, "side": None})
     east = NOON.astimezone(timezone(timedelta(hours=2)))
-    client.backups.restore("a/b", to=east, timeline=2, databases=(), side=True, dry_run=True)
+    client.backups.restore(
+        "a/b", to=east, timeline=2, databases=(), files=(), side=True, dry_run=True
+    )
     asked = speaker.asked[0]
     assert asked.json == {
         "target_time": "2026-01-02T12:00:00Z",
         "timeline": 2,
         "databases": [],
+        "files": [],
         "mode": "side",
         "dry_run": True,
     }
     assert "Prefer" not in asked.headers
     speaker.says("POST /api/v1/backups", {"id": "b"}, 201)
-    client.backups.create(databases=("mine",))
-    assert speaker.asked[1].json == {"databases": ["mine"]}
+    client.backups.create(databases=("mine",), files=("a.txt",))
+    assert speaker.asked[1].json == {"databases": ["mine"], "files": ["a.txt"]}
     assert speaker.asked[1].headers["Idempotency-Key"]
 
 

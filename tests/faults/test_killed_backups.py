@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import signal
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
@@ -14,14 +16,15 @@ import httpx
 import pytest
 
 from jupyter_ext.postgres.phases import BackupPhase, RestorePhase
+from jupyter_ext.snapshots.restic import runs as restic_runs
 
-from ..engines import clusters, jupyter
+from ..engines import clusters, jupyter, require
 from ..engines.desk_cluster import processes_of
 from ..engines.killer import STRUCK
 from ..engines.scratch import scratch_folder, wait_until
 from ..postgres.conftest import Desk, settings
 from ..postgres.test_backups import desk_in, listed, taken
-from ..postgres.test_databases import url_of
+from ..postgres.test_databases import run, url_of
 from ..postgres.test_restores import nothing_is_left, rows, table, write
 
 pytestmark = [pytest.mark.slow, pytest.mark.postgres, pytest.mark.timeout(300)]
@@ -30,25 +33,48 @@ VICTIMS = ("server", "postgres", "pgbackrest")
 
 OF_THE_CLUSTER = [each for each in RestorePhase if each not in ("loading", "renaming")]
 OF_A_DATABASE = ["copying", "recovering", "proving", "loading", "switching", "closing", "renaming"]
-OF_A_DATABASE += ["opening"]
+OF_A_DATABASE += ["opening", "bringing files", "keeping files", "putting files"]
+OF_THE_SYSTEMS = ["switching", "closing", "renaming", "opening"]
+DATABASES = ("one", "two", "postgres")
 
 
 @dataclass
 class World:
-    """A cluster and a server's state that outlive servers.
+    """A cluster, notebook files and a server's state that outlive servers.
 
     Parameters
     ----------
     backup
-        To whose end everything is restored: each table has the row 1 then.
+        To whose end everything is restored: each table has the row 1 then, and the file.
     number
         The last row that was written.
     """
 
     folder: Path
     home: Path
+    files: Path
     backup: dict[str, Any] = field(default_factory=dict)
     number: int = 1
+
+    @property
+    def note(self) -> Path:
+        """A file that is kept with backups."""
+        return self.files / "project" / "deep" / "note"
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """The configuration of its servers."""
+        return settings(self.folder) | {"ServerApp": {"root_dir": str(self.files)}}
+
+    @contextmanager
+    def desk(self) -> Iterator[Desk]:
+        """A server."""
+        with desk_in(self.folder, self.home, ServerApp=self.config["ServerApp"]) as desk:
+            yield desk
+
+    def copies(self) -> int:
+        """Return how many copies of files there are."""
+        return len(list(self.folder.glob("snapshots-*/*/repository/snapshots/*")))
 
     def newest(self, kind: str) -> tuple[str, str]:
         """Return the id and the state of the newest operation, as the store has it."""
@@ -70,12 +96,22 @@ class World:
 
 @pytest.fixture(scope="module")
 def world() -> Iterator[World]:
-    with clusters.cluster_folder() as folder, scratch_folder("home") as home:
-        made = World(folder, home)
-        with desk_in(folder, home) as desk:
+    require.program("restic", "restic")
+    with (
+        clusters.cluster_folder() as folder,
+        scratch_folder("home") as home,
+        scratch_folder("files") as files,
+    ):
+        made = World(folder, home, files)
+        made.note.parent.mkdir(parents=True)
+        made.note.write_text("1")
+        with made.desk() as desk:
             for name in ("one", "two"):
-                write(table(desk.admin, name), 1)
-            made.backup = taken(desk.admin)
+                table(desk.admin, name)
+            run(url_of(desk.admin, "postgres"), "CREATE TABLE log (n int PRIMARY KEY)")
+            for name in DATABASES:
+                write(url_of(desk.admin, name), 1)
+            made.backup = taken(desk.admin, files=["project"])
         yield made
 
 
@@ -104,7 +140,7 @@ def struck(
     }
     with (
         jupyter.jupyter_server(
-            config=settings(world.folder),
+            config=world.config,
             home=world.home,
             environ=environ,
             more_extensions=("tests.engines.killer",),
@@ -125,7 +161,7 @@ def struck(
         server.process.wait(30)
     operation, state = world.newest(kind)
     assert state == "running"
-    with desk_in(world.folder, world.home) as again:
+    with world.desk() as again:
         yield again, over(again.admin, operation)
 
 
@@ -149,7 +185,9 @@ def test_a_backup_is_there_or_nothing_of_it(world: World, phase: str, whom: str)
     def prepare(desk: Desk) -> tuple[str, dict[str, Any]]:
         wait_until(lambda: desk.admin.get("databases/one").status_code == 200, "the cluster", 60)
         before.update(each["id"] for each in listed(desk.admin))
-        return "backups", {"type": "incremental"}
+        return "backups", {"type": "incremental", "files": ["project/deep"]}
+
+    copies = world.copies()
 
     with struck(world, "backup.create", phase, whom, prepare) as (desk, ended):
         wait_until(lambda: desk.admin.get("databases/one").status_code == 200, "the cluster", 60)
@@ -159,6 +197,10 @@ def test_a_backup_is_there_or_nothing_of_it(world: World, phase: str, whom: str)
         assert len(after - before) == (1 if made else 0), ended
         wait_until(lambda: len(world.labels()) == len(after), "half a backup to go", 30)
         assert rows(url_of(desk.admin, "two"))[0] == 1
+        # Files are kept as long as their backups: only as such they are found again.
+        wait_until(lambda: world.copies() == copies + made, "half a copy to go", 30)
+        new = [each for each in listed(desk.admin) if each["id"] in after - before]
+        assert [each["files"] for each in new] == [["project/deep"]] * made
         # The cluster's own, which archive, end by themselves.
         wait_until(lambda: not world.runs(), "runs of pgBackRest to end", 30)
         taken(desk.admin, type="incremental")
@@ -176,6 +218,36 @@ def test_a_database_is_before_or_after(world: World, phase: str, whom: str) -> N
     check(world, phase, whom, ["one"])
 
 
+@pytest.mark.parametrize("whom", ["server", "postgres"])
+@pytest.mark.parametrize("phase", OF_THE_SYSTEMS)
+def test_what_every_cluster_has_is_before_or_after(world: World, phase: str, whom: str) -> None:
+    check(world, phase, whom, ["postgres"])
+
+
+def test_files_that_were_being_copied_go_away(world: World) -> None:
+    large = world.files / "large"
+    large.write_bytes(os.urandom(200 << 20))
+    copies = world.copies()
+    with world.desk() as desk:
+        before = [each["id"] for each in listed(desk.admin)]
+        body = {"type": "incremental", "files": ["large"]}
+        begun = desk.admin.post("backups", json=body, headers={"Prefer": "respond-async"})
+        assert begun.status_code == 202, begun.text
+        wait_until(lambda: restic_runs("backup-"), "restic", 30, 0.01)
+        os.kill(desk.server.process.pid, signal.SIGKILL)
+        desk.server.process.wait(30)
+    with world.desk() as again:
+        ended = over(again.admin, begun.json()["id"])
+        assert ended["state"] == "failed", ended
+        assert not restic_runs("backup-")
+        assert world.copies() == copies
+        assert [each["id"] for each in listed(again.admin)] == before
+        made = taken(again.admin, type="incremental", files=["large"])
+        assert again.admin.delete(f"backups/{made['id']}").status_code == 200
+        assert world.copies() == copies
+    large.unlink()
+
+
 def check(world: World, phase: str, whom: str, names: list[str]) -> None:
     """Kill in a restore, and see what is there."""
     before: dict[str, list[object]] = {}
@@ -183,7 +255,8 @@ def check(world: World, phase: str, whom: str, names: list[str]) -> None:
     def prepare(desk: Desk) -> tuple[str, dict[str, Any]]:
         wait_until(lambda: desk.admin.get("databases/one").status_code == 200, "the cluster", 60)
         world.number += 1
-        for name in ("one", "two"):
+        world.note.write_text(str(world.number))
+        for name in DATABASES:
             write(url_of(desk.admin, name), world.number)
             before[name] = rows(url_of(desk.admin, name))
         return f"backups/{world.backup['id']}/restore", {"databases": names}
@@ -195,6 +268,12 @@ def check(world: World, phase: str, whom: str, names: list[str]) -> None:
         for name, was in before.items():
             gone_back = after and (not names or name in names)
             assert rows(url_of(desk.admin, name)) == ([1] if gone_back else was), (name, ended)
+        there = "1" if after else str(world.number)
+        assert (world.note.read_text(), len(list(world.files.rglob("*")))) == (there, 3), ended
+        kept = [x["name"] for x in desk.admin.get("snapshots").json()["snapshots"]]
+        assert len(kept) == (1 if after else 0)
+        for name in kept:
+            assert desk.admin.delete(f"snapshots/{name}").status_code == 200
         nothing_is_left(desk)
         assert len(clusters.postmasters(world.folder)) == 1
         assert not list(world.folder.glob("*/closed"))

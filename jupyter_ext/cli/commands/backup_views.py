@@ -34,10 +34,10 @@ def local(moment: str) -> str:
     return found.strftime("%Y-%m-%d %H:%M:%S %Z")
 
 
-def named(names: list[str]) -> str:
+def named(names: list[str], kind: str = "databases") -> str:
     """Return some names, or how many there are."""
     if len(names) > NAMED:
-        return f"{len(names)} databases"
+        return f"{len(names)} {kind}"
     return ", ".join(map(clean, names))
 
 
@@ -49,12 +49,35 @@ def until(backup: Thing) -> str:
 
 def what(shown: Thing) -> str:
     """Return what a restore is about."""
-    return ", ".join(map(clean, shown["databases"])) or "the whole cluster"
+    if shown["cluster"]:
+        return "the whole cluster"
+    return ", ".join(map(clean, shown["databases"])) or "no database"
+
+
+def taken(backup: Thing) -> str:
+    """Say what was backed up."""
+    text = f"Took {backup['id']}: {backup['type']}, {backup['size']}"
+    if backup["files"]:
+        text += f", with {len(backup['files'])} files or folders ({size(backup['files_bytes'])})"
+    if backup["files_unread"]:
+        text += f". {clean(backup['files_unread'])}"
+    return f"{text}."
+
+
+def put_back(shown: Thing) -> str | None:
+    """Return which files come back, and of when they are."""
+    if not shown["files"]:
+        return None
+    names = named([each["path"] for each in shown["files"]], "files and folders")
+    return f"{names}, as they were {local(shown['files_time'])}"
 
 
 def planned(shown: Thing) -> Details:
     """Return what a restore would do."""
-    beside, whole = shown["mode"] == "side", not shown["databases"]
+    if not (shown["cluster"] or shown["databases"]):
+        rows = [("from", shown["backup"]), ("files", put_back(shown)), ("keeps", kept_files(shown))]
+        return Details(shown, rows)
+    beside, whole = shown["mode"] == "side", shown["cluster"]
     sizes = shown["bytes"]
     replaced = f"{what(shown)}; all sessions in there end" if not beside else None
     return Details(
@@ -63,8 +86,10 @@ def planned(shown: Thing) -> Details:
             ("from", shown["backup"]),
             ("moment", f"{local(shown['target_time'])} (timeline {shown['timeline']})"),
             ("restores", what(shown)),
+            ("files", put_back(shown)),
             ("replaces", replaced or "nothing: it is left beside, at a port of its own"),
             ("keeps", kept(shown, whole)),
+            ("keeps files", kept_files(shown)),
             ("needs", f"{size(sizes['side'])} beside; {size(sizes['free'])} are free"),
             ("takes", f"about {max(1, round(shown['seconds']))} s"),
         ],
@@ -81,6 +106,12 @@ def kept(shown: Thing, whole: bool) -> str | None:
     return f"{bytes_} as {', '.join(map(clean, shown['kept'].values()))}"
 
 
+def kept_files(shown: Thing) -> str | None:
+    """Return where the files of before are afterwards."""
+    name = shown["kept_files"]
+    return f"your folder as the snapshot {clean(name)}" if name else None
+
+
 def restored(shown: Thing) -> Done:
     """Say what was restored."""
     moment = local(shown["target_time"])
@@ -89,8 +120,16 @@ def restored(shown: Thing) -> Done:
         address = side.get("connection_url") or f"{side['host']}:{side['port']}"
         said = f"The cluster of {moment} is left beside: {address}"
         return Done(said, shown, side["id"])
+    files = ""
+    if back := put_back(shown):
+        files = f" In place: {back}."
+        if shown["kept_files"]:
+            files += f" Your folder of before is the snapshot {clean(shown['kept_files'])}."
+    if not (shown["cluster"] or shown["databases"]):
+        return Done(files.strip(), shown, shown["backup"])
     there = "are" if len(shown["databases"]) > 1 else "is"
     text = f"{what(shown)} {there} back at {moment}."
     if shown["kept"]:
         text += f" What was there before is {', '.join(map(clean, shown['kept'].values()))}."
-    return Done(text[0].upper() + text[1:] if not shown["databases"] else text, shown, what(shown))
+    text = text[0].upper() + text[1:] if shown["cluster"] else text
+    return Done(text + files, shown, what(shown))

@@ -11,7 +11,7 @@ from ...client.moments import backup_for, moment
 from ..lazy import Group
 from ..session import Session, pass_session
 from ..views import Done, Table, View, clean
-from .backup_views import COLUMNS, SIDE_COLUMNS, local, planned, restored
+from .backup_views import COLUMNS, SIDE_COLUMNS, local, planned, restored, taken
 from .complete import backup_names, database_names
 from .several import delete_each
 
@@ -41,6 +41,11 @@ def databases_option(text: str) -> Callable[[F], F]:
     )
 
 
+def files_option(text: str) -> Callable[[F], F]:
+    """Return the option that names files."""
+    return click.option("--file", "files", multiple=True, metavar="PATH", help=text)
+
+
 @click.group(cls=Group)
 def backup() -> None:
     """Take, test and delete backups of databases; go back to any moment since."""
@@ -49,15 +54,28 @@ def backup() -> None:
 @backup.command("create")
 @click.option("--type", "kind", type=click.Choice(TYPES), help="How much it holds.  [full]")
 @databases_option("What it is for; repeatable.  [all of yours]")
+@files_option("In your notebook folder, to be kept with it; repeatable.")
+@click.option("--no-databases", "alone", is_flag=True, help="For the files alone.")
 @pass_session
-def create_backup(session: Session, kind: str | None, databases: tuple[str, ...]) -> View:
-    """Take a backup: all databases are in it, whichever it is for."""
+def create_backup(
+    session: Session,
+    kind: str | None,
+    databases: tuple[str, ...],
+    files: tuple[str, ...],
+    alone: bool,
+) -> View:
+    """Take a backup: all databases are in it, whichever it is for, and the files named."""
+    if alone and (databases or not files):
+        raise click.UsageError("--no-databases goes with --file, and without --database.")
     session.timeout = max(session.timeout, PATIENCE)
     with session.progress("Backing up") as progress:
         made = session.client.backups.create(
-            type=kind, databases=databases or None, progress=progress
+            type=kind,
+            databases=[] if alone else databases or None,
+            files=files or None,
+            progress=progress,
         )
-    return Done(f"Took {made['id']}: {made['type']}, {made['size']}.", made, made["id"])
+    return Done(taken(made), made, made["id"])
 
 
 @backup.command("list")
@@ -75,6 +93,8 @@ def list_backups(session: Session) -> View:
     help="Any moment since the backup: 2026-01-02 15:04:05 on your clock, or 10m ago.  [its end]",
 )
 @databases_option("Which; repeatable.  [the backup's]")
+@files_option("Which of those that it has; repeatable.  [all]")
+@click.option("--no-files", is_flag=True, help="Databases alone.")
 @click.option("--all", "whole", is_flag=True, help="The whole cluster (administrators).")
 @click.option("--side", is_flag=True, help="Leave it beside, replace nothing (administrators).")
 @click.option(
@@ -89,6 +109,8 @@ def restore_backup(
     ref: str | None,
     to: str | None,
     databases: tuple[str, ...],
+    files: tuple[str, ...],
+    no_files: bool,
     whole: bool,
     side: bool,
     timeline: int | None,
@@ -97,30 +119,45 @@ def restore_backup(
 ) -> View:
     """Bring databases back to a moment; without an ID from the backup that fits.
 
-    What would happen is shown first. What was there before is kept.
+    What would happen is shown first. What was there before is kept. Files that you had kept with it
+    come back, too, as they were then.
     """
     if whole and databases:
         raise click.UsageError("Either --all or --database.")
     session.timeout = max(session.timeout, PATIENCE)
     backups = session.client.backups
     target = moment(to) if to is not None else None
+    if files and no_files:
+        raise click.UsageError("Either --file or --no-files.")
+    if whole and files:
+        raise click.UsageError("--all brings all files of the backup, or with --no-files none.")
     names = [] if whole else list(databases) or None
+    paths = [] if no_files else list(files) or None
     if ref is None:
         ref = backup_for(backups.list(), target, timeline)["id"]
     if dry_run or not yes:
         plan = backups.restore(
-            ref, to=target, timeline=timeline, databases=names, side=side, dry_run=True
+            ref, to=target, timeline=timeline, databases=names, files=paths, side=side, dry_run=True
         )
         if dry_run:
             return planned(plan)
         session.console.note(repr(planned(plan)))
-        everybody = not (side or plan["databases"])
+        everybody = not side and plan["cluster"]
         _confirm(session, "Replace what everybody has?" if everybody else "Restore?")
         # What was read is what is done, whatever the clock says by now.
-        target, names = target and moment(plan["target_time"]), plan["databases"]
+        target = target and moment(plan["target_time"])
+        if not plan["cluster"]:
+            names = plan["databases"]
+            paths = [each["path"] for each in plan["files"]] or paths
     with session.progress(f"Restoring {ref}") as progress:
         made = backups.restore(
-            ref, to=target, timeline=timeline, databases=names, side=side, progress=progress
+            ref,
+            to=target,
+            timeline=timeline,
+            databases=names,
+            files=paths,
+            side=side,
+            progress=progress,
         )
     if session.console.kept and made.get("side"):
         made.side["connection_url"] = None

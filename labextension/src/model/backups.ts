@@ -20,11 +20,20 @@ export interface Backup {
   /** The timeline that it was taken on. */
   readonly timeline: number;
   readonly databases: readonly string[];
+  /** What its owner has kept with it, as paths in their notebook folder. */
+  readonly files: readonly string[];
+  readonly files_bytes: number;
   readonly owner: string | null;
   readonly status: string;
   readonly verified_at: string | null;
   readonly depends_on: readonly string[];
   readonly recovery_window: readonly Window[];
+}
+
+/** A backup to be. */
+export interface NewBackup {
+  readonly type: BackupType;
+  readonly files: readonly string[];
 }
 
 /** What is to be restored. */
@@ -39,6 +48,15 @@ export interface NewRestore {
 export interface Restore {
   readonly backup: string;
   readonly databases: readonly string[];
+  readonly cluster: boolean;
+  readonly files: ReadonlyArray<{
+    readonly path: string;
+    readonly replaces: boolean;
+  }>;
+  /** Of which moment the files are, whatever `target_time` is. */
+  readonly files_time: string | null;
+  /** The snapshot that has the files of before. */
+  readonly kept_files: string | null;
   readonly target_time: string;
   readonly timeline: number;
   readonly seconds: number;

@@ -2,7 +2,7 @@ import type { IDisposable } from '@lumino/disposable';
 import { ISignal, Signal } from '@lumino/signaling';
 
 import type { Api } from './api';
-import type { Backup, BackupType, NewRestore, Restore } from './backups';
+import type { Backup, NewBackup, NewRestore, Restore } from './backups';
 import type { Refusal } from './databasestore';
 import { ApiError, Outcome } from './reply';
 import type { EventSocket } from './socket';
@@ -77,10 +77,8 @@ export class BackupStore {
   }
 
   /** Begin to take a backup. */
-  async create(type: BackupType): Promise<Operation | null> {
-    return this.begin(
-      await this.api.begin<Backup>('POST', 'backups', { type })
-    );
+  async create(wish: NewBackup): Promise<Operation | null> {
+    return this.begin(await this.api.begin<Backup>('POST', 'backups', wish));
   }
 
   /** Begin to test a backup. */

@@ -21,7 +21,12 @@ export const BackupRow = React.memo(function BackupRow(props: {
   const taken = moment(backup.created_at, language);
   const facts = [
     id,
-    trans.__('For %1', databases.join(', ')),
+    databases.length
+      ? trans.__('For %1', databases.join(', '))
+      : trans.__('For no database'),
+    ...(backup.files.length
+      ? [trans.__('With the files %1', backup.files.join(', '))]
+      : []),
     trans._n('It took %1 second', 'It took %1 seconds', backup.seconds)
   ];
   return (

@@ -9,7 +9,8 @@ export function RestorePlan(props: { plan: Restore }): React.ReactElement {
   const { plan } = props;
   const { trans, language } = useDesk();
   const { databases, kept, bytes: sizes } = plan;
-  const whole = !databases.length;
+  const whole = plan.cluster;
+  const files = plan.files.map(({ path }) => path).join(', ');
   const back = moment(plan.target_time, language);
   const missing = databases.filter(name => !(name in kept));
   const seconds = Math.max(1, Math.round(plan.seconds));
@@ -35,6 +36,20 @@ export function RestorePlan(props: { plan: Restore }): React.ReactElement {
         <>
           <dt>{trans.__('Brings back')}</dt>
           <dd>{missing.join(', ')}</dd>
+        </>
+      )}
+      {files && plan.files_time && (
+        <>
+          <dt>{trans.__('Puts back')}</dt>
+          <dd>
+            {trans.__(
+              '%1, as they were at %2',
+              files,
+              moment(plan.files_time, language)
+            )}
+          </dd>
+          <dt>{trans.__('Keeps your folder as')}</dt>
+          <dd>{trans.__('the snapshot %1', plan.kept_files ?? '')}</dd>
         </>
       )}
       {Object.keys(kept).length > 0 && (

@@ -23,10 +23,13 @@ export async function createBackup(desk: Desk): Promise<void> {
   const begun = await askForm<BackupWish, Begun>(desk, {
     title: trans.__('Back up now'),
     accept: trans.__('Back up'),
-    values: { type: first ? 'full' : 'incremental', first },
+    values: { type: first ? 'full' : 'incremental', first, files: [] },
     form: NewBackupForm,
-    fields: ['type'],
-    send: async ({ type }) => ({ operation: await backups.create(type) })
+    fields: ['type', 'files'],
+    send: async ({ type, files }) => {
+      const paths = files.map(({ path }) => path).filter(Boolean);
+      return { operation: await backups.create({ type, files: paths }) };
+    }
   });
   if (begun?.operation) {
     await showProgress(desk, begun.operation);
@@ -78,8 +81,10 @@ export async function restoreBackup(desk: Desk, begin: Picked): Promise<void> {
   const made = ended.result as Restore | undefined;
   if (made) {
     const when = moment(made.target_time, language);
-    const kept = Object.values(made.kept).join(', ');
-    const what = made.databases.length
+    const kept = [...Object.values(made.kept), made.kept_files]
+      .filter(Boolean)
+      .join(', ');
+    const what = !made.cluster
       ? trans.__('%1: back at %2.', made.databases.join(', '), when)
       : trans.__('The whole cluster is back at %1.', when);
     Notification.success(
