@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, Protocol
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -21,12 +22,6 @@ if TYPE_CHECKING:
     from ..operations.running import Progress
     from .backup_book import Note
     from .backup_schemas import NewRestore
-
-ALL = "."
-"""The path of the whole folder."""
-
-SHOWN = 3
-"""Paths in a text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,17 +180,13 @@ def wanted_files(caller: Account, note: Note, body: NewRestore) -> Sequence[str]
     if body.files and saved is not None and not mine:
         raise Forbidden("Files of a backup are restored by whose they are.")
     had = saved.paths if saved is not None else ()
+    wanted = []
     for name in body.files:
-        if not any(_within(name, path) for path in had):
+        path = PurePosixPath(name)
+        if ".." in path.parts or not any(path.is_relative_to(each) for each in had):
             raise _wrong(f"{name!r} is not among those of this backup")
-    return [*dict.fromkeys(body.files)]
-
-
-def _within(name: str, path: str) -> bool:
-    parts = name.split("/")
-    if any(part in ("", "..") or (part == "." and name != ALL) for part in parts):
-        return False
-    return name == path or path == ALL or name.startswith(f"{path}/")
+        wanted.append(str(path))
+    return [*dict.fromkeys(wanted)]
 
 
 def _wrong(problem: str) -> InvalidRequest:

@@ -51,9 +51,19 @@ class BackupTaker:
         self._book = book
         self._claims = claims
         self._bus = bus
-        self.files: KeepsFiles | None = None
+        self._keeper: KeepsFiles | None = None
         # Whoever removes what is half made must not meet who makes it.
         self._writing = asyncio.Lock()
+
+    def keep_files(self, keeper: KeepsFiles) -> None:
+        """Let backups have files."""
+        self._keeper = keeper
+
+    @property
+    def files(self) -> KeepsFiles:
+        """Who keeps users' files."""
+        assert self._keeper is not None  # noqa: S101 - the application said so before it started
+        return self._keeper
 
     @property
     def busy(self) -> bool:
@@ -144,7 +154,7 @@ class BackupTaker:
 
     async def drop_files(self, owner: str, mark: str, given: Mapping[str, Any]) -> None:
         """Remove files that were kept for a backup, unless there is one that has them."""
-        if self.files is None or not given.get("files"):
+        if not given.get("files"):
             return
         notes = (await self._book.all()).values()
         if not any(note.files is not None and note.files.mark == mark for note in notes):
@@ -180,7 +190,7 @@ class BackupTaker:
         """Remove the files of backups that were deleted; what fails is done the next time."""
         notes = [note for note in (await self._book.all()).values() if note.files is not None]
         leaving = [note for note in notes if note.files is not None and note.files.leaving]
-        if not leaving or self.files is None:
+        if not leaving:
             return
         there = {each.label for each in (await driver.info()).backups}
         for note in leaving:

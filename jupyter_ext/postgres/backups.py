@@ -141,8 +141,7 @@ class BackupManager:
         Unavailable
             pgBackRest is not installed or does not fit, or the repository can't be written.
         """
-        keeper = self._taker.files
-        files = await keeper.check(caller, body.files) if keeper and body.files else ()
+        files = await self._taker.files.check(caller, body.files) if body.files else ()
         asked, holders = await self._asked(caller, body.databases, files)
         driver = await self._archiving.driver()
         await self._check_rate(caller, driver)
@@ -312,7 +311,7 @@ class BackupManager:
         progress: Progress,
     ) -> SavedFiles | None:
         """Keep files first: they take as long as they take, and others' backups go on."""
-        if not paths or self._taker.files is None:
+        if not paths:
             return None
         progress.enter(BackupPhase.SAVING)
         saved = await self._taker.files.save(caller, paths, mark, progress)
@@ -382,7 +381,7 @@ class BackupManager:
                 "Take a full backup, and look after the disk that the repository is on.",
             )
         note = known.note
-        if note.files is not None and note.owner is not None and self._taker.files is not None:
+        if note.files is not None and note.owner is not None:
             await progress.update(message="Reading its files")
             await self._taker.files.verify(note.owner, note.files)
         await progress.update(message="Restoring it beside the cluster")

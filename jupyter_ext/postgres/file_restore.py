@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from ..accounts.schemas import Account
 from ..operations.running import Progress, Resumed
 from ..operations.schemas import Operation, Recovered
-from .backup_files import FileJob, KeepsFiles
+from .backup_files import FileJob
 from .backup_schemas import FileMove, NewRestore, Restore, Sizes
 from .backup_taking import BackupTaker, quietly
 from .backup_view import Known
@@ -44,13 +44,13 @@ class FileRestore:
         saved = known.note.files
         if not paths or saved is None:
             return None
-        return await self._keeper.plan(caller, known.note.id, saved, paths)
+        return await self._taker.files.plan(caller, known.note.id, saved, paths)
 
     def claim(self, caller: Account, id: str, job: FileJob) -> Also:
         """Return what claims the name of what was there before."""
 
         async def also(session: AsyncSession) -> None:
-            await self._keeper.claim(session, caller, id, job)
+            await self._taker.files.claim(session, caller, id, job)
 
         return also
 
@@ -66,14 +66,14 @@ class FileRestore:
         begun = time.monotonic()
         with ExitStack() as stack:
             try:
-                stack.enter_context(self._keeper.alone(caller))
-                await self._keeper.prepare(caller, job, progress)
+                stack.enter_context(self._taker.files.alone(caller))
+                await self._taker.files.prepare(caller, job, progress)
                 made = await databases(progress) if databases is not None else shown
             except BaseException:
                 if not progress.interrupted:
-                    await asyncio.shield(quietly(self._keeper.undo(caller.id, job)))
+                    await asyncio.shield(quietly(self._taker.files.undo(caller.id, job)))
                 raise
-            kept = await to_the_end(self._keeper.put(caller.id, job, None, progress))
+            kept = await to_the_end(self._taker.files.put(caller.id, job, None, progress))
         seconds = round(time.monotonic() - begun, 3)
         made = made.model_copy(update={"kept_files": kept, "seconds": seconds})
         if databases is None:
@@ -92,22 +92,17 @@ class FileRestore:
         """
         details = operation.details
         if isinstance(outcome, str) and details.get("phase") != RestorePhase.FILES:
-            await self._keeper.undo(operation.owner, job)
+            await self._taker.files.undo(operation.owner, job)
             return outcome
 
         async def go_on(progress: Progress) -> None:
             if isinstance(outcome, Resumed):
                 await outcome.work(progress)
             plan = details.get("plan")
-            await to_the_end(self._keeper.put(operation.owner, job, plan, progress))
+            await to_the_end(self._taker.files.put(operation.owner, job, plan, progress))
             await progress.update(message=DONE)
 
         return Resumed(go_on, lambda _: None)
-
-    @property
-    def _keeper(self) -> KeepsFiles:
-        assert self._taker.files is not None  # noqa: S101 - where there are files somebody keeps them
-        return self._taker.files
 
 
 def files_alone(id: str, body: NewRestore, known: Known) -> Restore:

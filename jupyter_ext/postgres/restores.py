@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from functools import partial
@@ -328,10 +328,11 @@ class RestoreManager:
             )
             progress.enter(RestorePhase.LOADING)
             loaded = await self._databases.load(caller, side.place, moves, mark, progress)
-            progress.enter(RestorePhase.SWITCHING)
-            await progress.keep({"phase": RestorePhase.SWITCHING})
-            switching = True
-            return await to_the_end(self._switch(loaded, mark, progress))
+            async with self._undisturbed(moves, progress):
+                progress.enter(RestorePhase.SWITCHING)
+                await progress.keep({"phase": RestorePhase.SWITCHING})
+                switching = True
+                return await to_the_end(self._databases.switch(loaded, mark, progress.enter))
         except BaseException as error:
             if progress.interrupted:
                 raise
@@ -348,15 +349,14 @@ class RestoreManager:
             if not progress.interrupted:
                 await asyncio.shield(side.discard())
 
-    async def _switch(
-        self, loaded: Sequence[Loaded], mark: str, progress: Progress
-    ) -> Mapping[str, str]:
+    @asynccontextmanager
+    async def _undisturbed(self, moves: Sequence[Move], progress: Progress) -> AsyncIterator[None]:
+        """Keep pgBackRest, which is in there for a backup, out of what is renamed."""
         async with AsyncExitStack() as stack:
-            if any(each.move.name == MAINTENANCE for each in loaded):
-                # pgBackRest is in there while it takes one.
+            if any(move.name == MAINTENANCE for move in moves):
                 await progress.update(message="Waiting for a backup that is being taken")
                 await stack.enter_async_context(self._taker.pause())
-            return await self._databases.switch(loaded, mark, progress.enter)
+            yield
 
     async def _undo(self, moves: Sequence[Move], mark: str, switching: bool) -> bool:
         """Remove what was loaded, unless it is in its place already: whether it is."""

@@ -173,7 +173,7 @@ class PostgresService:
 
     def keep_files(self, keeper: KeepsFiles) -> None:
         """Let backups have files."""
-        self.taker.files = keeper
+        self.taker.keep_files(keeper)
 
     def start(self) -> None:
         """Start the cluster where one was made, in the background."""

@@ -13,13 +13,14 @@ from ..accounts.schemas import Account
 from ..devices.threads import in_a_thread
 from ..errors import Conflict, InvalidRequest, PlatformError, Unavailable
 from ..operations.running import Progress
-from ..postgres.backup_files import SHOWN, FileJob, SavedFiles
+from ..postgres.backup_files import FileJob, SavedFiles
 from ..postgres.phases import RestorePhase
 from ..store.types import new_id, utcnow
 from . import swap
 from .book import SnapshotBook
 from .files import NAME, FileKeeper
 from .folders import Folder
+from .manager import SnapshotManager
 from .named_paths import found, outermost, way_is_free
 from .parts import Kept
 from .restores import SnapshotRestores, before_name
@@ -28,6 +29,9 @@ from .vault import Vault
 
 if TYPE_CHECKING:
     from ..containers.people import People
+
+SHOWN = 3
+"""Paths in a text."""
 
 _log = logging.getLogger(__name__)
 
@@ -39,12 +43,14 @@ class BackupFiles:
         self,
         keeper: FileKeeper,
         book: SnapshotBook,
+        manager: SnapshotManager,
         restores: SnapshotRestores,
         settings: SnapshotSettings,
         people: People,
     ) -> None:
         self._keeper = keeper
         self._book = book
+        self._manager = manager
         self._restores = restores
         self._settings = settings
         self._people = people
@@ -168,6 +174,7 @@ class BackupFiles:
             _log.warning("What was there before is still hidden beside the files: %s", error)
         before = await self._book.get(job.before[0])
         if before is not None and before.parts:
+            self._manager.tell("created", before)
             return before.name
         await self._book.release(job.before[0])
         return None

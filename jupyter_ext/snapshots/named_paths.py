@@ -50,10 +50,6 @@ def way_is_free(folder: Folder, name: str) -> bool:
 
 
 def _inner(folder: Folder, name: str) -> PurePosixPath:
-    try:
-        name.encode()
-    except UnicodeEncodeError:
-        raise ValueError("is no text") from None
     if not name.strip() or any(ord(char) < 32 or ord(char) == 127 for char in name):
         raise ValueError("is no path")
     path = PurePosixPath(name)

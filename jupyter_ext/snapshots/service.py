@@ -79,7 +79,7 @@ class SnapshotService:
         self.restores = SnapshotRestores(
             book, self.manager, databases, files, saved, postgres.restores, people, operations
         )
-        postgres.keep_files(BackupFiles(files, book, self.restores, settings, people))
+        postgres.keep_files(BackupFiles(files, book, self.manager, self.restores, settings, people))
 
     async def forget(self, account: Account) -> None:
         """Remove the repository of somebody who goes, and has no snapshot any more."""
