@@ -151,3 +151,40 @@ def test_names_that_are_no_text_are_kept(tmp_path: Path) -> None:
     plan = Plan.read(make_plan(tmp_path, MARK, []).words())
     carry_out(tmp_path, MARK, plan)
     assert (tmp_path / name).read_text() == "2"
+
+
+def test_of_some_paths_the_others_stay(tmp_path: Path) -> None:
+    folder = prepared(tmp_path)
+    put(staging(folder, MARK) / NEW, away__deep__one="new", away__deep__two="new")
+    chosen = ["away/deep/one", "away/deep/two", "changed", "state", "never"]
+
+    plan = make_plan(folder, MARK, [folder / "state" / "db"], chosen)
+
+    # What is gone comes back with the topmost folder on the way; what does not come stays.
+    assert plan.put == ("away", "changed", "state/notes")
+    assert plan.remove == ()
+    carry_out(folder, MARK, plan)
+    assert left(folder) == {
+        "same": "old",
+        "gone/file": "old",
+        "changed/deep": "new",
+        "changed/more": "new",
+        "away/deep/one": "new",
+        "away/deep/two": "new",
+        "state/db": "live",
+        "state/notes": "new",
+        ".config/key": "kept",
+    }
+
+
+def test_a_link_on_the_way_to_a_chosen_path_is_not_followed(tmp_path: Path) -> None:
+    folder, elsewhere = prepared(tmp_path / "mine"), tmp_path / "theirs"
+    put(elsewhere, deep="theirs")
+    put(staging(folder, MARK) / NEW, way__deep="new")
+    (folder / "way").symlink_to(elsewhere)
+
+    plan = make_plan(folder, MARK, [], ["way/deep"])
+    with pytest.raises(OSError, match="way"):
+        carry_out(folder, MARK, plan)
+
+    assert tree(elsewhere) == {"deep": "theirs"}
