@@ -43,17 +43,6 @@ def scratch_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return home
 
 
-@pytest.fixture(scope="module", autouse=True)
-def containers_of_this_file(request: pytest.FixtureRequest) -> None:
-    """Take away what the files before this one left on the session's engine.
-
-    Which file comes before which differs from run to run where several processes share them.
-    """
-    engine = request.session.stash.get(ENGINE, None)
-    if engine is not None:
-        engine.clean()
-
-
 @pytest.fixture(scope="session")
 def docker_engine(request: pytest.FixtureRequest) -> Iterator[Dockerd]:
     """A Docker engine of the tests' own, with ``busybox:latest``."""
