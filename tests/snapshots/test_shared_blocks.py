@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import psycopg
 import pytest
 
+from jupyter_ext.postgres.processes import running
+
 from ..engines import clusters, disks
+from ..engines.scratch import scratch_folder, wait_until
 from ..postgres.test_databases import url_of
 from ..postgres.test_restores import rows, table, write
-from .conftest import World, names, restored, taken, world_in
+from .conftest import names, restored, taken, world_in
 
 pytestmark = pytest.mark.postgres
 
@@ -20,18 +26,18 @@ WRITERS = 4
 
 
 @contextmanager
-def world_on_xfs() -> Iterator[World]:
+def xfs() -> Iterator[Path]:
+    """A disk for clusters, none of which outlives it."""
     with disks.small_disk(1500, "xfs") as disk:
         try:
-            with world_in(disk) as world:
-                yield world
+            yield disk
         finally:
             for pid in clusters.postmasters(disk):
                 clusters.end(pid)
 
 
 def test_the_cluster_is_copied_and_needs_no_backup() -> None:
-    with world_on_xfs() as world:
+    with xfs() as disk, world_in(disk) as world:
         table_url = table(world.admin, "mine")
         write(table_url, 1)
         stop = threading.Event()
@@ -71,10 +77,47 @@ def test_the_cluster_is_copied_and_needs_no_backup() -> None:
                 assert found == list(range(1, len(found) + 1))
                 assert before.get(each, 0) <= len(found) <= after[each] + 1
 
-        # To what was there, which is a copy, too; and the first is good again and again.
-        restored(world.admin, told["kept"])
-        assert rows(url_of(world.admin, "mine")) == [1, 2]
+        assert told["kept"] in names(world.admin)
         freed = world.admin.delete("snapshots/one", timeout=60)
         assert freed.status_code == 200, freed.text
         assert not copy.exists()
         assert "one" not in names(world.admin)
+
+
+@pytest.mark.slow
+def test_of_a_copy_that_was_broken_off_nothing_is_left() -> None:
+    with xfs() as disk, scratch_folder("home") as home:
+        with world_in(disk, home) as world:
+            write(table(world.admin, "mine"), 1)
+            for each in range(12):
+                # More files, so that copying them takes a while.
+                body = {"name": f"copy{each}"}
+                assert world.admin.post("databases/mine/clone", json=body).status_code == 201
+            reply = world.admin.post(
+                "snapshots", json={"name": "one"}, headers={"Prefer": "respond-async"}
+            )
+            assert reply.status_code == 202, reply.text
+            wait_until(lambda: list(disk.glob("*/copies/*/data/base")), "a half copy", 60, 0.001)
+            os.kill(world.server.process.pid, signal.SIGKILL)
+            world.server.process.wait()
+            assert not list(disk.glob("*/copies/*/data/backup_label"))
+        with world_in(disk, home) as world:
+            path = f"operations/{reply.json()['id']}"
+            wait_until(
+                lambda: world.admin.get(path).json()["state"] == "failed",
+                "the end of the operation",
+                60,
+            )
+            assert "Nothing of it is left" in world.admin.get(path).text
+            assert not list(disk.glob("*/copies/*"))
+            assert not running("--reflink=always")
+            with psycopg.connect(url_of(world.admin, "postgres")) as connection:
+                slots = connection.execute("SELECT count(*) FROM pg_replication_slots").fetchone()
+            assert slots == (0,)
+            taken(world.admin, "one", parts=["databases"])
+            write(url_of(world.admin, "mine"), 2)
+            told = restored(world.admin, "one")
+            assert rows(url_of(world.admin, "mine")) == [1]
+            # What was there is a copy, too.
+            restored(world.admin, told["kept"])
+            assert rows(url_of(world.admin, "mine")) == [1, 2]
