@@ -16,7 +16,7 @@ if [ $# -gt 0 ]; then
 else
   apart=()
   if unshare --net true 2>/dev/null; then
-    apart=(--tx "2*popen//python=$root/scripts/own-network.sh" --dist loadfile)
+    apart=(--tx "2*popen//python=$root/scripts/own-network.sh" --dist loadfile --no-loadscope-reorder)
   else
     warn "all tests run in one process: two need networks of their own, which only root may make"
   fi

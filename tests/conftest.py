@@ -17,7 +17,7 @@ from .engines import images, jupyter, require
 from .engines import registry as registries
 from .engines.dockerd import Dockerd, EngineMissing
 
-pytest_plugins = ["pytest_jupyter.jupyter_server", "tests.engines.stores"]
+pytest_plugins = ["pytest_jupyter.jupyter_server", "tests.engines.stores", "tests.sharing"]
 
 MakeServer = Callable[..., jupyter.JupyterServer]
 ENGINE = pytest.StashKey[Dockerd]()
