@@ -20,10 +20,10 @@ from ..operations.schemas import Operation, Recovered
 from ..store.types import new_id, utcnow
 from .archiving import Archiving
 from .backup_files import FileJob, wanted_files
-from .backup_schemas import NewRestore, Restore, Sizes
+from .backup_schemas import NewRestore, Restore
 from .backup_taking import BackupTaker
 from .backups import BackupManager
-from .beside import ROOM, Beside
+from .beside import Beside
 from .catalog import Catalog, no_database
 from .cluster_restore import ClusterRestore
 from .database_restore import DatabaseRestore, Loaded
@@ -32,6 +32,7 @@ from .file_restore import DONE, FileRestore, Work, files_alone, with_files
 from .owned_files import is_full, no_room, on_disk
 from .pgbackrest import PgBackRest
 from .phases import SWITCHES, RestorePhase
+from .restore_estimate import Estimate
 from .restore_news import RestoreNews
 from .restore_plan import (
     CopyTarget,
@@ -51,12 +52,6 @@ if TYPE_CHECKING:
     from ..operations.manager import Operations
 
 RESTORE = "backup.restore"
-
-RATE = 100 << 20
-"""Bytes a second: a guess of what a disk restores and proves, for the estimate alone."""
-
-START_SECONDS = 3.0
-"""For the start and the proof of a restored cluster, for the estimate alone."""
 
 UNDO_SECONDS = 30.0
 """For which a restore that failed waits until what it loaded is gone."""
@@ -104,8 +99,8 @@ class RestoreManager:
         self._taker = taker
         self._archiving = archiving
         self._beside = beside
+        self._estimate = Estimate(catalog, beside)
         self._backups = backups
-        self._catalog = catalog
         self._databases = databases
         self._cluster = ClusterRestore(archiving, beside, taker)
         self._operations = operations
@@ -146,7 +141,7 @@ class RestoreManager:
         if body.mode == "in_place":
             await self._databases.check(caller, moves)
         kept = self._cluster.kept_folder()
-        shown = await self._expected(id, driver, body, target, moves, kept)
+        shown = await self._estimate.expected(id, driver, body, target, moves, kept)
         shown = with_files(shown, known, job)
         if body.dry_run:
             return shown
@@ -261,7 +256,7 @@ class RestoreManager:
         moves = moves_of(names, mark, utcnow())
         kept = self._cluster.kept_folder()
         body = NewRestore(databases=list(names))
-        shown = await self._expected(id, driver, body, target, moves, kept)
+        shown = await self._estimate.expected(id, driver, body, target, moves, kept)
         plan = self._beside.plan(driver.place)
 
         async def run(caller: Account, progress: Progress) -> Restore:
@@ -388,47 +383,6 @@ class RestoreManager:
             except PlatformError as error:
                 _log.warning("What a restore had loaded is not removed yet: %s", error)
             await asyncio.sleep(UNDO_PAUSE)
-
-    async def _expected(
-        self,
-        id: str,
-        driver: PgBackRest,
-        body: NewRestore,
-        target: Goal,
-        moves: Sequence[Move],
-        kept: Path,
-    ) -> Restore:
-        sizes = await self._catalog.sizes()
-        size = target.size
-        if moves:
-            # Only theirs are restored beside; then they are copied.
-            known = sum(sizes.get(each.name, 0) for each in moves)
-            whole = sum(sizes.values())
-            size = min(size, known + whole // 10 + (64 << 20)) if known else size
-        live = sum(sizes.values())
-        keeping = sum(sizes.get(each.name, 0) for each in moves) if moves else live
-        stays = {"cluster": str(kept)}
-        if moves:
-            stays = {each.name: each.kept for each in moves if each.name in sizes}
-        if body.mode == "side":
-            keeping, stays = 0, {}
-        return Restore(
-            backup=id,
-            dry_run=body.dry_run,
-            mode=body.mode,
-            databases=[each.name for each in moves],
-            cluster=not moves,
-            target_time=target.moment,
-            timeline=target.named_timeline,
-            seconds=round(START_SECONDS + size * ROOM * (2 if moves else 1) / RATE, 1),
-            bytes=Sizes(
-                live=live,
-                side=size,
-                kept=keeping,
-                free=await self._beside.free(driver.place),
-            ),
-            kept=stays,
-        )
 
 
 def _given(

@@ -1,0 +1,68 @@
+"""What a restore would do, and roughly how long it would take."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from .backup_schemas import NewRestore, Restore, Sizes
+from .beside import ROOM, Beside
+from .catalog import Catalog
+from .pgbackrest import PgBackRest
+from .restore_plan import Goal, Move
+
+RATE = 100 << 20
+"""Bytes a second: a guess of what a disk restores and proves, for the estimate alone."""
+
+START_SECONDS = 3.0
+"""For the start and the proof of a restored cluster, for the estimate alone."""
+
+
+class Estimate:
+    """Looks at what is there now."""
+
+    def __init__(self, catalog: Catalog, beside: Beside) -> None:
+        self._catalog = catalog
+        self._beside = beside
+
+    async def expected(
+        self,
+        id: str,
+        driver: PgBackRest,
+        body: NewRestore,
+        target: Goal,
+        moves: Sequence[Move],
+        kept: Path,
+    ) -> Restore:
+        """Return what a restore would do, as it is shown."""
+        sizes = await self._catalog.sizes()
+        size = target.size
+        if moves:
+            # Only theirs are restored beside; then they are copied.
+            known = sum(sizes.get(each.name, 0) for each in moves)
+            whole = sum(sizes.values())
+            size = min(size, known + whole // 10 + (64 << 20)) if known else size
+        live = sum(sizes.values())
+        keeping = sum(sizes.get(each.name, 0) for each in moves) if moves else live
+        stays = {"cluster": str(kept)}
+        if moves:
+            stays = {each.name: each.kept for each in moves if each.name in sizes}
+        if body.mode == "side":
+            keeping, stays = 0, {}
+        return Restore(
+            backup=id,
+            dry_run=body.dry_run,
+            mode=body.mode,
+            databases=[each.name for each in moves],
+            cluster=not moves,
+            target_time=target.moment,
+            timeline=target.named_timeline,
+            seconds=round(START_SECONDS + size * ROOM * (2 if moves else 1) / RATE, 1),
+            bytes=Sizes(
+                live=live,
+                side=size,
+                kept=keeping,
+                free=await self._beside.free(driver.place),
+            ),
+            kept=stays,
+        )
