@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from ..accounts.schemas import Account
 from ..devices.threads import in_a_thread
-from ..errors import Conflict, InvalidRequest, PlatformError, Unavailable
+from ..errors import Conflict, InvalidRequest, PlatformError
 from ..operations.running import Progress
 from ..postgres.backup_files import FileJob, SavedFiles
 from ..postgres.phases import RestorePhase
@@ -94,13 +94,7 @@ class BackupFiles:
 
     async def verify(self, owner: str, saved: SavedFiles) -> None:
         """Read all of it; raises `Unavailable` where it is damaged."""
-        try:
-            await self._keeper.read(owner, Kept.read(saved.part))
-        except OSError as error:
-            raise Unavailable(
-                f"The files of the backup are gone: {error.strerror or error}.",
-                "Take another backup.",
-            ) from error
+        await self._keeper.read(owner, Kept.read(saved.part))
 
     async def plan(
         self, caller: Account, id: str, saved: SavedFiles, paths: Sequence[str]

@@ -17,7 +17,7 @@ from ..postgres.processes import ProgramFailed, run
 from . import swap
 from .folders import Folder, Folders
 from .parts import Freed, Kept
-from .restic import end_runs, literal
+from .restic import Restic, end_runs, literal
 from .schemas import Group
 from .settings import SnapshotSettings
 from .vault import Vault
@@ -122,13 +122,13 @@ class FileKeeper:
     async def missing(self, owner: str, part: Kept, paths: Sequence[str]) -> Sequence[str]:
         """Return those of some paths that a copy does not have."""
         async with self._turns[owner]:
-            restic = await self._vault.open(owner, self._vault.user_of(owner))
+            restic = await self._repository(owner)
             return await restic.missing(str(part.facts["id"]), paths)
 
     async def read(self, owner: str, part: Kept) -> None:
         """See that all of a copy can be read; raises `Unavailable`."""
         async with self._turns[owner]:
-            restic = await self._vault.open(owner, self._vault.user_of(owner))
+            restic = await self._repository(owner)
             await restic.read(str(part.facts["id"]))
 
     async def check(self, before: Kept | None) -> None:
@@ -191,6 +191,13 @@ class FileKeeper:
         return await in_a_thread(lambda: self._folders.of(caller), "snapshots folder")
 
     # -- inside --------------------------------------------------------------------------------
+
+    async def _repository(self, owner: str) -> Restic:
+        """Return a repository that is there."""
+        [gone] = await self.gone(owner, [Kept(NAME, "files")])
+        if gone:
+            raise Unavailable(gone, "Put it back, or take another copy.")
+        return await self._vault.open(owner, self._vault.user_of(owner))
 
     async def _needed(self, caller: Account) -> Folder:
         folder = await self.folder(caller)

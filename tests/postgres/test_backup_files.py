@@ -166,6 +166,12 @@ class TestBackAndForth:
             reply = tom.post(f"backups/{made['id']}/verify", timeout=180)
             assert reply.status_code == 503, reply.text
             pack.write_bytes(original)
+            [repository] = [each for each in pack.parents if each.name == "repository"]
+            away = repository.rename(repository.with_name("away"))
+            path = f"backups/{made['id']}"
+            for reply in (tom.post(f"{path}/verify"), tom.post(f"{path}/restore", json={})):
+                assert reply.status_code == 503 and "is gone" in reply.text, reply.text
+            away.rename(repository)
             # A restore of it is one of files, whoever's the cluster is.
             (home / "large").unlink()
             back = restored(tom, made)
