@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 
+import httpx
 import pytest
 
 from .engines import images, jupyter, require
@@ -21,6 +22,10 @@ pytest_plugins = ["pytest_jupyter.jupyter_server", "tests.engines.stores", "test
 
 MakeServer = Callable[..., jupyter.JupyterServer]
 ENGINE = pytest.StashKey[Dockerd]()
+
+
+# A login takes a processor for a while, and a busy machine has few: five seconds are too few there.
+httpx._config.DEFAULT_TIMEOUT_CONFIG.read = 30.0
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
