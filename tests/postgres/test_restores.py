@@ -150,9 +150,10 @@ class TestDatabases:
 
     def test_what_administrators_keep_in_postgres_comes_back(self, desk: Desk) -> None:
         """It is what the server itself connects to, too."""
-        admin, dba = desk.admin, url_of(desk.admin, "postgres")
-        run(dba, "CREATE TABLE notes (n int)", "INSERT INTO notes VALUES (1)")
+        admin = desk.admin
         write(table(admin, "bystander"), 1)
+        dba = url_of(admin, "postgres")
+        run(dba, "CREATE TABLE notes (n int)", "INSERT INTO notes VALUES (1)")
         backup = taken(admin, databases=["postgres"])
         run(dba, "UPDATE notes SET n = 2")
         with (
