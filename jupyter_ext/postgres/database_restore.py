@@ -98,9 +98,10 @@ class DatabaseRestore:
         Forbidden
             One is somebody else's by now.
         QuotaExceeded
-            One is gone by now, and its owner may have no more.
+            One is gone by now, and its owner may have no more; or both what is restored and what
+            is kept would be more bytes than they may have.
         """
-        then = await self._roles_then(side)
+        then = await self._found_then(side)
         # Before the store is asked, whose answer is the younger one then.
         now = {each.name: each.role for each in await self._catalog.list()}
         loaded = []
@@ -150,9 +151,9 @@ class DatabaseRestore:
             await self._catalog.let_in(move.name, guest.role, role)
         if (kept := there.get(move.kept)) is not None:
             await self._catalog.open(move.kept, kept.role)
-            await self._claims.adopt(move.kept, owner, kept.made)
+            await self._claims.adopt(move.kept, owner, kept.made, mark)
         self._sizes.forget(move.name)
-        await self._sizes.measure([move.name, move.kept])
+        await self._claims.measured(await self._sizes.measure([move.name, move.kept]))
 
     async def undo(self, moves: Sequence[Move], mark: str, *, switching: bool) -> bool:
         """Drop what was loaded and is not in its place; return whether it is in its place.
@@ -174,7 +175,7 @@ class DatabaseRestore:
             return True
         for move in moves:
             await self._catalog.drop(move.new, force=True)
-            await self._claims.release([move.name], mark)
+            await self._claims.release([move.name, move.kept], mark)
             if (found := there.get(move.name)) is not None and found.closed:
                 await self._catalog.open(move.name, found.role)
         return False
@@ -193,34 +194,38 @@ class DatabaseRestore:
                 return True
         return False
 
-    async def _roles_then(self, side: Place) -> Mapping[str, str]:
-        """Return whose databases were at that moment, by role."""
+    async def _found_then(self, side: Place) -> Mapping[str, tuple[str, int]]:
+        """Return whose databases were at that moment, by role, and their bytes."""
         async with connected(side) as connection:
             rows = await connection.execute(
-                "SELECT datname::text, pg_get_userbyid(datdba)::text FROM pg_database"
+                "SELECT datname::text, pg_get_userbyid(datdba)::text, pg_database_size(oid)"
+                " FROM pg_database"
             )
-            return dict(await rows.fetchall())
+            return {name: (role, size) for name, role, size in await rows.fetchall()}
 
     async def _owner(
         self,
         caller: Account,
         move: Move,
-        then: Mapping[str, str],
+        then: Mapping[str, tuple[str, int]],
         now: Mapping[str, str],
         mark: str,
     ) -> Loaded:
         """Find out whose a restored database is to be; a name that is free is claimed."""
-        was = (await self._roles.users()).get(then.get(move.name, ""))
+        role, size = then.get(move.name, ("", 0))
+        was = (await self._roles.users()).get(role)
         if not caller.is_admin and was != caller.id:
             raise no_database(move.name)
         claimed = await self._claims.get(move.name)
         if claimed is None:
             account = await self._account(was)
-            await self._claims.claim_now(move.name, was if account else None, mark)
+            await self._claims.claim_now(move.name, was if account else None, mark, size=size)
             login = await self._roles.ensure(account)
             return Loaded(move, login, was if account else None, False)
         if not caller.is_admin and claimed.owner != caller.id:
             raise Forbidden(f"{move.name} is somebody else's by now.")
+        # What is there is kept beside it: room for both is needed.
+        await self._claims.claim_now(move.kept, claimed.owner, mark, size=size, beyond=True)
         login = await self._roles.ensure(await self._account(claimed.owner))
         return Loaded(move, login, claimed.owner, True, now.get(move.name, login.role))
 
