@@ -25,7 +25,7 @@ MARK = "jupyter_ext.over_quota"
 """A setting of databases that were made read-only here: their owner may do so, too."""
 
 _MARKED = (
-    "SELECT d.datname FROM pg_database d"
+    "SELECT d.datname, 'default_transaction_read_only=on' = ANY (s.setconfig) FROM pg_database d"
     " JOIN pg_db_role_setting s ON s.setdatabase = d.oid AND s.setrole = 0"
     " WHERE %s = ANY (s.setconfig)"
 )
@@ -91,10 +91,11 @@ class SizeQuota:
             }
         async with self._connections.use() as connection:
             rows = await connection.execute(_MARKED, [f"{MARK}=on"])
-            marked = {name for (name,) in await rows.fetchall()}
-            for name in marked - wanted:
+            marked: dict[str, bool] = dict(await rows.fetchall())
+            for name in marked.keys() - wanted:
                 await _say(connection, _LIFT, name)
-            for name in wanted - marked:
+            # Its owner may have taken it back.
+            for name in (name for name in wanted if not marked.get(name)):
                 await _say(connection, _SHUT, name)
         self.shut = frozenset(wanted)
 
