@@ -11,15 +11,21 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 
+import httpx
 import pytest
 
 from .engines import images, jupyter, require
 from .engines import registry as registries
 from .engines.dockerd import Dockerd, EngineMissing
 
-pytest_plugins = ["pytest_jupyter.jupyter_server", "tests.engines.stores"]
+pytest_plugins = ["pytest_jupyter.jupyter_server", "tests.engines.stores", "tests.sharing"]
 
 MakeServer = Callable[..., jupyter.JupyterServer]
+ENGINE = pytest.StashKey[Dockerd]()
+
+
+# A login takes a processor for a while, and a busy machine has few: five seconds are too few there.
+httpx._config.DEFAULT_TIMEOUT_CONFIG.read = 30.0
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
@@ -43,7 +49,7 @@ def scratch_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture(scope="session")
-def docker_engine() -> Iterator[Dockerd]:
+def docker_engine(request: pytest.FixtureRequest) -> Iterator[Dockerd]:
     """A Docker engine of the tests' own, with ``busybox:latest``."""
     with ExitStack() as stack:
         try:
@@ -51,6 +57,7 @@ def docker_engine() -> Iterator[Dockerd]:
             images.load_busybox(engine)
         except EngineMissing as why:
             require.missing("docker", str(why))
+        request.session.stash[ENGINE] = engine
         yield engine
 
 
