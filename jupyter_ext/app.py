@@ -93,9 +93,10 @@ class JupyterExt(ExtensionApp):
         {"*": {"containers": 20, "machines": 5}},
         help="What a user may have by role, where `pig quota set` says nothing else: "
         '{"user": {"containers": 20, "cpu": 8, "memory": "16GB"}}, of containers, cpu (cores), '
-        "memory, disk, gpus, databases, machines, and of rules of time: idle_minutes, "
-        "idle_warning_minutes, keep_minutes, lifetime_minutes; None is no limit, and * is every "
-        "role but admin (default: 20 containers and 5 machines for *).",
+        "memory, disk, gpus, databases, database_size (bytes of all of them together), machines, "
+        "and of rules of time: idle_minutes, idle_warning_minutes, keep_minutes, "
+        "lifetime_minutes; None is no limit, and * is every role but admin (default: 20 containers "
+        "and 5 machines for *).",
     ).tag(config=True)
     password_length = Int(6, help="Characters that a new password must have at least.").tag(
         config=True

@@ -72,6 +72,20 @@ class QuotaLedger:
         )
         return dict.fromkeys(RESOURCES, 0) | {name: amount for name, amount in rows}
 
+    async def over(self, session: AsyncSession, resource: str) -> frozenset[str]:
+        """Return the accounts that use more of a resource than they may."""
+        rows = await session.execute(
+            select(QuotaUseRecord.user_id, QuotaUseRecord.used).where(
+                QuotaUseRecord.resource == resource, QuotaUseRecord.used > 0
+            )
+        )
+        found = []
+        for user_id, used in rows.all():
+            limit = (await self.limits.of_user(session, user_id))[resource].amount
+            if limit is not None and used > limit:
+                found.append(user_id)
+        return frozenset(found)
+
     # -- sums ------------------------------------------------------------------------------------
 
     async def take(

@@ -108,11 +108,11 @@ def _counted(name: str) -> Resource:
     return Resource(name, "", _count, words, str, {"type": "integer", "minimum": 0})
 
 
-def _sized(name: str) -> Resource:
+def _sized(name: str, things: str | None = None) -> Resource:
     schema = {"anyOf": [{"type": "integer", "minimum": 0}, {"type": "string"}]}
 
     def words(amount: int) -> str:
-        return f"{size_text(amount)} of {name}"
+        return f"{size_text(amount)} of {things or name}"
 
     return Resource(name, "bytes", _bytes, words, size_text, schema)
 
@@ -134,6 +134,7 @@ RESOURCES: Mapping[str, Resource] = {
         _sized("disk"),
         _counted("gpus"),
         _counted("databases"),
+        _sized("database_size", "databases"),
         _counted("machines"),
     )
 }
@@ -200,6 +201,9 @@ class QuotaChange(Model):
     disk: Limit = _limit("disk", "Bytes, or a text such as 100GB")
     gpus: Limit = _limit("gpus")
     databases: Limit = _limit("databases")
+    database_size: Limit = _limit(
+        "database_size", "Of all databases together; bytes, or a text such as 100GB"
+    )
     machines: Limit = _limit("machines")
     idle_minutes: Limit = _limit("idle_minutes", "Without use until a container is stopped")
     idle_warning_minutes: Limit = _limit("idle_warning_minutes", "From the warning to the stop")
@@ -229,6 +233,8 @@ class Quota(Model):
         Null where it is about everybody of a role.
     source
         Who says the limit: the user's own row, the role's, the server's configuration, or nobody.
+    over
+        Whether more is used than may be: the limit came later, or things grew.
     """
 
     unit: Unit
@@ -237,6 +243,7 @@ class Quota(Model):
     limit_text: str | None
     used_text: str | None
     source: Literal["user", "role", "default"] | None
+    over: bool = False
 
 
 class Rule(Model):

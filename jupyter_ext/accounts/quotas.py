@@ -167,6 +167,7 @@ def _shown(name: str, ruling: Ruling, used: int | None) -> Quota:
         limit_text=None if limit is None else resource.text(limit),
         used_text=None if used is None else resource.text(used),
         source=ruling.source,
+        over=limit is not None and used is not None and used > limit,
     )
 
 

@@ -24,6 +24,8 @@ CANCELLATIONS = "operations"
 AtBegin = Callable[[AsyncSession, str], Awaitable[None]]
 """Writes what else belongs to the begin of an operation, given its id."""
 
+AtSuccess = Callable[[AsyncSession], Awaitable[object]]
+
 AtEnd = Callable[[AsyncSession, Operation], Awaitable[None]]
 """Writes what else belongs to the end of an operation."""
 
@@ -58,7 +60,13 @@ class Ledger:
             await at_begin(session, operation.id)
 
     async def write(
-        self, operation: Operation, server: str, *, ends: bool = False, **more: Any
+        self,
+        operation: Operation,
+        server: str,
+        *,
+        ends: bool = False,
+        also: Collection[AtSuccess] = (),
+        **more: Any,
     ) -> None:
         """Write how an operation of `server` stands.
 
@@ -66,6 +74,8 @@ class Ledger:
         ----------
         ends
             Whether it ends hereby: those who asked to know are told in the same transaction.
+        also
+            Write more of it.
 
         Raises
         ------
@@ -84,6 +94,8 @@ class Ledger:
             )
             if not isinstance(result, CursorResult) or result.rowcount != 1:
                 raise LeaseLost
+            for write in also:
+                await write(session)
             for tell in self.at_end if ends else ():
                 await tell(session, operation)
 

@@ -6,10 +6,13 @@ import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from ..errors import Conflict
 from .schemas import Operation
+
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncSession
 
 T = TypeVar("T")
 U = TypeVar("U")
@@ -27,12 +30,18 @@ WRITE_SPACING = 2.0
 
 
 class Throttle:
-    """Calls at once, and then at most once in `spacing` seconds; the last call is never lost."""
+    """Calls at once, and then at most once in `spacing` seconds; the last call is never lost.
 
-    def __init__(self, spacing: float, call: Callable[[], None]) -> None:
+    Parameters
+    ----------
+    called
+        It was called a moment ago, by somebody else.
+    """
+
+    def __init__(self, spacing: float, call: Callable[[], None], *, called: bool = False) -> None:
         self._spacing = spacing
         self._call = call
-        self._next = 0.0
+        self._next = asyncio.get_running_loop().time() + spacing if called else 0.0
         self._timer: asyncio.TimerHandle | None = None
 
     def trigger(self) -> None:
@@ -75,6 +84,10 @@ class Live:
         self.value: Any = None
         self.error: BaseException | None = None
         self.writing = asyncio.Lock()
+        self.with_success: list[Callable[[AsyncSession], Awaitable[object]]] = []
+        """Called in the transaction that writes a good end."""
+        self.after_success: list[Callable[[], None]] = []
+        """Called when that is committed."""
 
     def current(self) -> Operation:
         """Return a copy of its state now."""
@@ -149,6 +162,21 @@ class Progress:
         """
         await self.update(details=details)
         await self._write()
+
+    def with_success(
+        self, write: Callable[[AsyncSession], Awaitable[object]], tell: Callable[[], None]
+    ) -> None:
+        """Write more in the transaction that writes a good end, and tell of it then.
+
+        Parameters
+        ----------
+        write
+            Called as ``await write(session)``; again where that can't be committed.
+        tell
+            Called once it is.
+        """
+        self._live.with_success.append(write)
+        self._live.after_success.append(tell)
 
     def log(self, line: str) -> None:
         """Add a line for whoever wants to know more."""

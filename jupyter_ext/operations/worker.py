@@ -109,7 +109,9 @@ class Worker:
         """Make a task of it, and tell of every change."""
         self.live[live.operation.id] = live
         events = Throttle(EVENT_SPACING, partial(self._publish, live))
-        writes = Throttle(WRITE_SPACING, partial(self.background, partial(self._save, live)))
+        save = partial(self.background, partial(self._save, live))
+        # Its row was written a moment ago: short work is not held up by another write.
+        writes = Throttle(WRITE_SPACING, save, called=True)
 
         def changed() -> None:
             if not live.ended.is_set():
@@ -172,7 +174,8 @@ class Worker:
             try:
                 async with live.writing:
                     ends = live.operation.active
-                    await self._ledger.write(final, live.server, ends=ends, **more)
+                    also = live.with_success if final.state == "succeeded" else ()
+                    await self._ledger.write(final, live.server, ends=ends, also=also, **more)
                     live.operation = final
                 break
             except LeaseLost as error:
@@ -194,6 +197,8 @@ class Worker:
                 live.error = live.interrupted
                 return
             wait = min(wait * 2, RETRY_SECONDS * 10)
+        for tell in live.after_success if final.state == "succeeded" else ():
+            tell()
         self._publish(live)
 
     async def _save(self, live: Live) -> None:

@@ -27,6 +27,9 @@ CLOSED = 0
 FILLED = 1
 """The same while its owner's role fills it, which takes the one."""
 
+INVALID = -2
+"""What PostgreSQL sets while it drops one, and leaves where it is interrupted."""
+
 NO_LIMIT = -1
 
 END_SECONDS = 5.0
@@ -46,7 +49,7 @@ class Found:
     made
         When its files were made, where the server tells.
     closed
-        Whether it is still being made.
+        Whether it is still being made, or half gone.
     """
 
     name: str
@@ -307,11 +310,20 @@ class Catalog:
                 await connection.execute(statement("ALTER DATABASE {} IS_TEMPLATE false", name))
             await connection.execute(statement(text, name))
 
-    async def undo(self, name: str, role: str) -> None:
-        """Drop what is half made; a database that somebody else made meanwhile stays."""
+    async def undo(self, name: str, role: str) -> bool:
+        """Drop what is half made; a database that somebody else made meanwhile stays.
+
+        Returns
+        -------
+        bool
+            False where it is open: somebody may be in it already.
+        """
         found = await self._databases("WHERE d.datname = {name}", name=name)
-        if found and found[0].closed and found[0].role == role:
+        if not found or found[0].role != role:
+            return True
+        if found[0].closed:
             await self.drop(name, force=True)
+        return found[0].closed
 
     async def give(self, name: str, role: str, to: str) -> None:
         """Make a database another role's, with all that the one before owns in it."""
@@ -363,7 +375,7 @@ class Catalog:
         async with self._connections.use() as connection:
             rows = await connection.execute(statement(query + which, **values))
             return [
-                Found(name, role, made, limit in (CLOSED, FILLED))
+                Found(name, role, made, limit in (CLOSED, FILLED, INVALID))
                 for name, role, limit, made in await rows.fetchall()
             ]
 

@@ -19,8 +19,12 @@ from ..store.types import utcnow
 from .catalog import taken
 from .records import DatabaseRecord, DatabaseUse
 
-ONE: Amounts = {"databases": 1}
-ONE_LESS: Amounts = {"databases": -1}
+BYTES = "database_size"
+"""The resource of databases' bytes."""
+
+
+def _amounts(databases: int, size: int) -> Amounts:
+    return {"databases": databases, BYTES: size}
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +83,25 @@ class Claims:
             users = frozenset(await session.scalars(uses))
             return Owned(name, record.owner, record.created_at, record.making, users)
 
-    async def claim(self, name: str, owner: str | None, making: str, session: AsyncSession) -> None:
+    async def claim(
+        self,
+        name: str,
+        owner: str | None,
+        making: str,
+        session: AsyncSession,
+        *,
+        at: datetime | None = None,
+        size: int = 0,
+        beyond: bool = False,
+    ) -> None:
         """Claim a name, and count it, within a transaction of `write`.
+
+        Parameters
+        ----------
+        size
+            Bytes that it will have, as far as that is known.
+        beyond
+            It is one more than its owner may have, where need be; of bytes it may not be.
 
         Raises
         ------
@@ -89,18 +110,27 @@ class Claims:
         QuotaExceeded
             The owner may have no more.
         """
-        session.add(DatabaseRecord(name=name, owner=owner, created_at=utcnow(), making=making))
+        session.add(
+            DatabaseRecord(
+                name=name, owner=owner, created_at=at or utcnow(), making=making, size=size
+            )
+        )
         try:
             await session.flush()
         except IntegrityError as error:
             raise taken(name) from error
-        if owner is not None:
-            await self._quotas.take(session, owner, ONE, new=name)
+        if owner is None:
+            return
+        if beyond:
+            await self._quotas.count(session, {owner: _amounts(1, 0)})
+        await self._quotas.take(session, owner, _amounts(0 if beyond else 1, size), new=name)
 
-    async def claim_now(self, name: str, owner: str | None, making: str) -> None:
+    async def claim_now(
+        self, name: str, owner: str | None, making: str, *, size: int = 0, beyond: bool = False
+    ) -> None:
         """Claim a name in a transaction of its own; raises as `claim`."""
         async with self._store.write() as session:
-            await self.claim(name, owner, making, session)
+            await self.claim(name, owner, making, session, size=size, beyond=beyond)
 
     async def made(self, name: str, making: str) -> Owned:
         """Write down that a database is there.
@@ -110,28 +140,57 @@ class Claims:
         Conflict
             The claim is another one's by now.
         """
-        record = DatabaseRecord
         async with self._store.write() as session:
-            row = await session.execute(
-                update(record)
-                .where(record.name == name, record.making == making)
-                .values(making=None)
-                .returning(record.owner, record.created_at)
-            )
-            found = row.first()
+            found = await self.note(name, making, session)
         if found is None:
             raise Conflict("database", name, f"The claim on {name} was lost. Make it again.")
-        return Owned(name, found.owner, found.created_at, None)
+        return found
 
-    async def adopt(self, name: str, owner: str | None, created_at: datetime | None) -> None:
-        """Write down a database of which the store knows nothing."""
+    async def note(self, name: str, making: str, session: AsyncSession) -> Owned | None:
+        """Write so within a transaction of `write`; None where the claim is another one's."""
+        record = DatabaseRecord
+        rows = await session.execute(
+            update(record)
+            .where(record.name == name, record.making == making)
+            .values(making=None)
+            .returning(record.owner, record.created_at)
+        )
+        found = rows.first()
+        return Owned(name, found.owner, found.created_at, None) if found is not None else None
+
+    async def adopt(
+        self,
+        name: str,
+        owner: str | None,
+        created_at: datetime | None,
+        making: str | None = None,
+    ) -> None:
+        """Write down a database of which the store knows nothing, or no more than a claim.
+
+        Parameters
+        ----------
+        making
+            Of a claim that may be there.
+        """
+        at = created_at or utcnow()
+        claimed = update(DatabaseRecord).where(
+            DatabaseRecord.name == name, DatabaseRecord.making == making
+        )
         try:
             async with self._store.write() as session:
-                at = created_at or utcnow()
-                session.add(DatabaseRecord(name=name, owner=owner, created_at=at, making=None))
+                if making is not None:
+                    rows = await session.execute(
+                        claimed.values(making=None, created_at=at).returning(DatabaseRecord.name)
+                    )
+                    if rows.first() is not None:
+                        return
+                # Its bytes are counted when they are measured.
+                session.add(
+                    DatabaseRecord(name=name, owner=owner, created_at=at, making=None, size=0)
+                )
                 await session.flush()
                 if owner is not None:
-                    await self._quotas.count(session, {owner: ONE})
+                    await self._quotas.count(session, {owner: _amounts(1, 0)})
         except IntegrityError:
             # Somebody claimed it meanwhile.
             return
@@ -142,25 +201,60 @@ class Claims:
         if making is not None:
             wanted.append(DatabaseRecord.making == making)
         async with self._store.write() as session:
-            gone = await session.scalars(
-                delete(DatabaseRecord).where(*wanted).returning(DatabaseRecord.owner)
+            gone = await session.execute(
+                delete(DatabaseRecord)
+                .where(*wanted)
+                .returning(DatabaseRecord.owner, DatabaseRecord.size)
             )
-            for owner, count in Counter(gone.all()).items():
+            less: defaultdict[str, Counter[str]] = defaultdict(Counter)
+            for owner, size in gone.all():
                 if owner is not None:
-                    await self._quotas.count(session, {owner: {"databases": -count}})
+                    less[owner].update(_amounts(-1, -size))
+            await self._quotas.count(session, less)
+
+    async def settled(self) -> Collection[str]:
+        """Return the names of what is not being made at this moment."""
+        async with self._store.read() as session:
+            names = select(DatabaseRecord.name).where(DatabaseRecord.making.is_(None))
+            return frozenset(await session.scalars(names))
+
+    async def measured(self, sizes: Mapping[str, int]) -> None:
+        """Write how large databases are, and count it, within a limit or not."""
+        record = DatabaseRecord
+        settled = select(record).where(record.making.is_(None))
+        async with self._store.read() as session:
+            changed = [
+                each.name
+                for each in await session.scalars(settled)
+                if sizes.get(each.name, each.size) != each.size
+            ]
+        if not changed:
+            return
+        async with self._store.write() as session:
+            more: Counter[str] = Counter()
+            rows = await session.scalars(settled.where(record.name.in_(changed)).with_for_update())
+            for each in rows.all():
+                if each.owner is not None:
+                    more[each.owner] += sizes[each.name] - each.size
+                each.size = sizes[each.name]
+            await session.flush()
+            await self._quotas.count(session, {owner: {BYTES: n} for owner, n in more.items()})
 
     async def give(self, name: str, owner: str | None, to: str) -> None:
         """Make a database somebody else's, beyond their limit where need be."""
         async with self._store.write() as session:
-            await session.execute(
-                update(DatabaseRecord).where(DatabaseRecord.name == name).values(owner=to)
+            size = await session.scalar(
+                update(DatabaseRecord)
+                .where(DatabaseRecord.name == name)
+                .values(owner=to)
+                .returning(DatabaseRecord.size)
             )
             await session.execute(
                 delete(DatabaseUse).where(DatabaseUse.name == name, DatabaseUse.user_id == to)
             )
             if owner is not None:
-                await self._quotas.count(session, {owner: ONE_LESS})
-            await self._quotas.count(session, {to: ONE})
+                await self._quotas.count(session, {owner: _amounts(-1, -(size or 0))})
+            await self._quotas.count(session, {to: _amounts(1, size or 0)})
 
     async def let_in(self, name: str, account_id: str) -> None:
         """Write down that somebody may use a database."""
@@ -188,17 +282,21 @@ class Claims:
     async def sums(self, session: AsyncSession) -> Mapping[str, Amounts]:
         """Add up what the records say, by account id."""
         rows = await session.execute(
-            select(DatabaseRecord.owner, func.count())
+            select(DatabaseRecord.owner, func.count(), func.sum(DatabaseRecord.size))
             .where(DatabaseRecord.owner.is_not(None))
             .group_by(DatabaseRecord.owner)
         )
-        return {owner: {"databases": count} for owner, count in rows if owner is not None}
+        return {
+            owner: _amounts(count, int(size)) for owner, count, size in rows if owner is not None
+        }
 
     async def names(
         self, session: AsyncSession, owner: str, resource: str, limit: int
     ) -> Sequence[str]:
         """Name an account's databases, where it is about these."""
-        if resource != "databases":
+        if resource not in ("databases", BYTES):
             return []
         rows = select(DatabaseRecord.name).where(DatabaseRecord.owner == owner)
-        return (await session.scalars(rows.order_by(DatabaseRecord.name).limit(limit))).all()
+        largest = [DatabaseRecord.size.desc()] if resource == BYTES else []
+        rows = rows.order_by(*largest, DatabaseRecord.name).limit(limit)
+        return (await session.scalars(rows)).all()

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import Conflict, Unavailable
 from .catalog import COPY_FILES, FILLED, Catalog
 from .connections import Connections, connected
+from .phases import Enter, MakingPhase, unheard
 from .place import Place
 from .processes import ProgramFailed, SystemUser, clean_environment
 from .programs import Programs
@@ -64,6 +65,7 @@ class Cloner:
         name: str,
         owner: Login,
         mark: str,
+        burden: tuple[int, int],
         *,
         schema_only: bool,
         progress: Progress,
@@ -76,6 +78,8 @@ class Cloner:
             Of the copy.
         mark
             As for `Catalog.create`.
+        burden
+            What `Catalog.burden` said of the source.
 
         Raises
         ------
@@ -84,8 +88,9 @@ class Cloner:
         Unavailable
             It can't be copied; what is there of it is to be dropped by the caller.
         """
-        people, size = await self._catalog.burden(source)
+        people, size = burden
         if not schema_only and people == 0:
+            progress.enter(MakingPhase.COPYING)
             try:
                 await self._catalog.create(
                     name, owner.role, mark, template=source, copy=size >= COPY_FILES
@@ -95,12 +100,20 @@ class Cloner:
                 if "in use" not in error.message:
                     raise
             else:
+                progress.enter(MakingPhase.COPIED)
                 return
         await progress.update(message=f"Copying {source}, in which somebody works")
-        await self.pour(source, name, owner, mark, schema_only=schema_only)
+        await self.pour(source, name, owner, mark, schema_only=schema_only, enter=progress.enter)
 
     async def pour(
-        self, source: str, name: str, owner: Login, mark: str, *, schema_only: bool = False
+        self,
+        source: str,
+        name: str,
+        owner: Login,
+        mark: str,
+        *,
+        schema_only: bool = False,
+        enter: Enter = unheard,
     ) -> None:
         """Do so by a dump: whoever is in the source, and whose ever it is, all is `owner`'s then.
 
@@ -112,11 +125,16 @@ class Cloner:
         Unavailable
             It can't be copied; what is there of it is to be dropped by the caller.
         """
+        enter(MakingPhase.CREATING)
         await self._catalog.create(name, owner.role, mark)
+        enter(MakingPhase.EXTENDING)
         async with self._connections.to(source) as connection:
             brought = await self._copy_extensions(connection, source, name)
+        enter(MakingPhase.ADMITTING)
         await self._catalog.open(name, owner.role, FILLED)
+        enter(MakingPhase.DUMPING)
         await self._restore(source, name, owner, mark, brought, schema_only=schema_only)
+        enter(MakingPhase.FILLED)
 
     async def load(self, origin: Place, source: str, name: str, owner: Login, mark: str) -> None:
         """Make a closed database with the content of one in another cluster.

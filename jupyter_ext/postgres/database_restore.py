@@ -99,9 +99,10 @@ class DatabaseRestore:
         Forbidden
             One is somebody else's by now.
         QuotaExceeded
-            One is gone by now, and its owner may have no more.
+            One is gone by now, and its owner may have no more; or both what is restored and what
+            is kept would be more bytes than they may have.
         """
-        then = await self._owners_then(side)
+        then = await self._found_then(side)
         # Before the store is asked, whose answer is the younger one then.
         now = {each.name: each.role for each in await self._catalog.list()}
         loaded = []
@@ -154,9 +155,9 @@ class DatabaseRestore:
             await self._catalog.let_in(move.name, guest.role, role)
         if (kept := there.get(move.kept)) is not None:
             await self._catalog.open(move.kept, kept.role)
-            await self._claims.adopt(move.kept, owner, kept.made)
+            await self._claims.adopt(move.kept, owner, kept.made, mark)
         self._sizes.forget(move.name)
-        await self._sizes.measure([move.name, move.kept])
+        await self._claims.measured(await self._sizes.measure([move.name, move.kept]))
 
     async def undo(self, moves: Sequence[Move], mark: str, *, switching: bool) -> bool:
         """Drop what was loaded and is not in its place; return whether it is in its place.
@@ -178,7 +179,7 @@ class DatabaseRestore:
             return True
         for move in moves:
             await self._catalog.drop(move.new, force=True)
-            await self._claims.release([move.name], mark)
+            await self._claims.release([move.name, move.kept], mark)
             if (found := there.get(move.name)) is not None and found.closed:
                 await self._catalog.open(move.name, found.role)
         return False
@@ -197,27 +198,32 @@ class DatabaseRestore:
                 return True
         return False
 
-    async def _owners_then(self, side: Place) -> Mapping[str, str | None]:
-        """Return whose databases were at that moment: accounts that are still there."""
+    async def _found_then(self, side: Place) -> Mapping[str, tuple[str | None, int]]:
+        """Return databases of that moment: whose, of accounts that are still there, and bytes."""
         known = {*(await self._roles.users()).values()}
         async with connected(side) as connection:
             rows = await connection.execute(
-                "SELECT datname::text, shobj_description(datdba, 'pg_authid') FROM pg_database"
+                "SELECT datname::text, shobj_description(datdba, 'pg_authid'),"
+                " pg_database_size(oid) FROM pg_database"
             )
-            then = {name: account_in(comment) for name, comment in await rows.fetchall()}
+            found = await rows.fetchall()
         # Their names tell nothing: others may have them by now.
-        return {name: account for name, account in then.items() if account in known}
+        accounts = {name: account_in(comment) for name, comment, _ in found}
+        return {
+            name: (accounts[name] if accounts[name] in known else None, size)
+            for name, _, size in found
+        }
 
     async def _owner(
         self,
         caller: Account,
         move: Move,
-        then: Mapping[str, str | None],
+        then: Mapping[str, tuple[str | None, int]],
         now: Mapping[str, str],
         mark: str,
     ) -> Loaded:
         """Find out whose a restored database is to be; a name that is free is claimed."""
-        was = then.get(move.name)
+        was, size = then.get(move.name, (None, 0))
         if not caller.is_admin and was != caller.id:
             raise no_database(move.name)
         if move.name in SYSTEM:
@@ -227,11 +233,13 @@ class DatabaseRestore:
         claimed = await self._claims.get(move.name)
         if claimed is None:
             account = await self._account(was)
-            await self._claims.claim_now(move.name, was if account else None, mark)
+            await self._claims.claim_now(move.name, was if account else None, mark, size=size)
             login = await self._roles.ensure(account)
             return Loaded(move, login, was if account else None, False)
         if not caller.is_admin and claimed.owner != caller.id:
             raise Forbidden(f"{move.name} is somebody else's by now.")
+        # What is there is kept beside it: room for both is needed.
+        await self._claims.claim_now(move.kept, claimed.owner, mark, size=size, beyond=True)
         login = await self._roles.ensure(await self._account(claimed.owner))
         return Loaded(move, login, claimed.owner, True, now.get(move.name, login.role))
 

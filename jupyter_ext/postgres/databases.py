@@ -58,7 +58,7 @@ class DatabaseManager:
             return Page([], 0, query.limit, query.offset, "databases")
         await self._server.ready()
         if query.fresh:
-            await self._sizes.measure()
+            await self._sizes.sweep()
         seen = [each for each in await self._directory.all() if each.visible(caller)]
         shown = seen[query.offset : query.offset + query.limit]
         items = [self._directory.view(each) for each in shown]

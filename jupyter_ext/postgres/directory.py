@@ -148,6 +148,8 @@ class DatabaseDirectory:
             size_at=size.at if size else None,
             created_at=owned.created_at if owned is not None else seen.found.made,
             system=seen.system,
+            over_quota=seen.owner is not None and seen.owner in self._sizes.quota.over,
+            read_only=seen.name in self._sizes.quota.shut,
         )
 
     def shown(self, caller: Account, seen: Seen, login: Login) -> Database:

@@ -9,19 +9,21 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ..accounts.schemas import Account
-from ..errors import Conflict, Forbidden, InvalidRequest, NotFound, Unavailable
+from ..errors import Conflict, Forbidden, InvalidRequest, NotFound, PlatformError, Unavailable
 from ..operations.running import Progress, Running
 from ..operations.schemas import Operation, Recovered
-from ..store.types import new_id
+from ..store.types import new_id, utcnow
 from .catalog import Catalog, Found, taken
-from .claims import Claims
+from .claims import Claims, Owned
 from .cloning import Cloner
 from .directory import DatabaseDirectory, Seen
+from .phases import MakingPhase
 from .place import SUPERUSER
 from .roles import Login, Roles
 from .schemas import SPARE, SYSTEM, Database, DatabaseClone, NewDatabase
 from .servers import Server
 from .sizes import Sizes
+from .steps import to_the_end
 
 if TYPE_CHECKING:
     from ..containers.people import People
@@ -36,6 +38,9 @@ UNDO_SECONDS = 0.5
 """Until undoing is tried again, where PostgreSQL does not answer; grows tenfold."""
 
 _log = logging.getLogger(__name__)
+
+TEMPLATE = "template1"
+"""Of what nothing else is said of."""
 
 NOT_MADE = "The server stopped before the database was there. Make it again."
 
@@ -85,6 +90,7 @@ class DatabaseMaker:
         Unavailable
             PostgreSQL is not installed, or does not run.
         """
+        check_name(body.name)
         owner = await self._owner(caller, body.owner)
         await self._server.ready()
         await self._check_extensions(caller, body.extensions)
@@ -114,7 +120,10 @@ class DatabaseMaker:
                 )
             await self._catalog.enable(body.name, body.extensions)
 
-        return await self._make(caller, CREATE, body.name, owner, fill)
+        login, size = await asyncio.gather(
+            self._roles.ensure(owner), self._sizes.known_or_measured(body.template or TEMPLATE)
+        )
+        return await self._make(caller, CREATE, body.name, owner, login, size, fill)
 
     async def clone(self, caller: Account, name: str, body: DatabaseClone) -> Running[Database]:
         """Make a database with the content of another, whose owner it gets.
@@ -129,7 +138,13 @@ class DatabaseMaker:
             The owner may have no more.
         """
         source = await self._source(caller, name)
-        owner = await self._directory.owner(source)
+        check_name(body.name)
+        mine = source.owner == caller.id
+        owner = caller if mine else await self._directory.owner(source)
+        login, burden = await asyncio.gather(self._roles.ensure(owner), self._catalog.burden(name))
+        size = burden[1]
+        if body.schema_only:
+            size = await self._sizes.known_or_measured(TEMPLATE)
 
         async def fill(login: Login, mark: str, progress: Progress) -> None:
             await self._cloner.clone(
@@ -137,11 +152,12 @@ class DatabaseMaker:
                 body.name,
                 login,
                 mark,
+                burden,
                 schema_only=body.schema_only,
                 progress=progress,
             )
 
-        return await self._make(caller, CLONE, body.name, owner, fill)
+        return await self._make(caller, CLONE, body.name, owner, login, size, fill)
 
     async def begun(self, caller: Account, result: dict[str, Any]) -> Database:
         """Return what an operation made, as its request would have been answered.
@@ -159,17 +175,16 @@ class DatabaseMaker:
         """Undo what a crash interrupted, or see that it was done."""
         name, making = str(given["name"]), str(given["making"])
         owned = await self._claims.get(name)
-        if owned is None or owned.making not in (None, making):
+        if owned is None or owned.making != making:
             return NOT_MADE
         await self._server.ready()
-        if owned.making is None:
-            found = await self._catalog.find(name)
-            if found.closed:
-                await self._catalog.open(name, found.role)
-            kept = self._directory.view(Seen(found, owned)).model_dump(mode="json")
-            return Recovered("The database is there.", succeeded=True, result=kept)
-        await self._undo(name, str(given["role"]), making, making)
-        return NOT_MADE
+        if await self._undo(name, str(given["role"]), making):
+            await self._tidy()
+            return NOT_MADE
+        made = await self._claims.made(name, making)
+        seen = Seen(await self._catalog.find(name), made)
+        kept = self._directory.view(seen).model_dump(mode="json")
+        return Recovered("The database is there.", succeeded=True, result=kept)
 
     # -- inside --------------------------------------------------------------------------------
 
@@ -179,17 +194,17 @@ class DatabaseMaker:
         kind: str,
         name: str,
         owner: Account | None,
+        login: Login,
+        size: int,
         fill: Fill,
     ) -> Running[Database]:
-        if name in (*SYSTEM, SPARE):
-            raise taken(name)
-        login = await self._roles.ensure(owner)
-        making = new_id("making")
+        owner_id = owner.id if owner is not None else None
+        making, now = new_id("making"), utcnow()
         return await self._operations.start(
             caller,
             kind,
             name,
-            partial(self._fill, caller, name, owner, login, making, fill),
+            partial(self._fill, caller, Owned(name, owner_id, now, making), login, fill),
             input={"name": name, "role": login.role, "making": making},
             message=f"Making {name}",
             # Not its address: an operation is kept, and shown again.
@@ -197,52 +212,80 @@ class DatabaseMaker:
                 mode="json"
             ),
             # With the operation: a name whose maker died is given back by its recovery.
-            also=partial(self._claims.claim, name, owner.id if owner else None, making),
+            also=partial(self._claims.claim, name, owner_id, making, at=now, size=size),
         )
 
     async def _fill(
         self,
         caller: Account,
-        name: str,
-        owner: Account | None,
+        claim: Owned,
         login: Login,
-        making: str,
         fill: Fill,
         progress: Progress,
     ) -> Database:
-        claim: str | None = making
+        name, making = claim.name, str(claim.making)
+        progress.enter(MakingPhase.STARTING)
         try:
             await fill(login, making, progress)
-            # Before it is opened: what is open is never undone after a crash, but finished.
-            owned = await self._claims.made(name, making)
-            claim = None
-            # Measured meanwhile: who waits for it is told how large it is.
-            await asyncio.gather(self._catalog.open(name, login.role), self._sizes.measure([name]))
+            progress.enter(MakingPhase.OPENING)
+            # What is open is never undone, but finished.
+            await to_the_end(self._open(name, login.role))
         except BaseException:
-            undo = partial(self._undo, name, login.role, making, claim)
-            await asyncio.shield(self._surely(undo, progress))
-            raise
-        self._directory.tell("created", name, owner.id if owner is not None else None)
-        seen = Seen(Found(name, login.role, owned.created_at, closed=False), owned)
+            undo = partial(self._undo, name, login.role, making)
+            gone = await asyncio.shield(self._surely(undo, progress))
+            if not progress.interrupted:
+                # It may have failed since PostgreSQL crashed, in the midst of it.
+                await self._tidy()
+            if gone:
+                raise
+        progress.enter(MakingPhase.NOTING)
+        progress.with_success(
+            partial(self._claims.note, name, making),
+            partial(self._directory.tell, "created", name, claim.owner),
+        )
+        seen = Seen(Found(name, login.role, claim.created_at, closed=False), claim)
         return self._directory.shown(caller, seen, login)
 
-    async def _surely(self, undo: Callable[[], Awaitable[None]], progress: Progress) -> None:
-        """Undo it, however long PostgreSQL is away: nobody else gives the name back."""
+    async def _open(self, name: str, role: str) -> None:
+        # Measured meanwhile: who waits for it is told how large it is, if that can be told.
+        opened, _ = await asyncio.gather(
+            self._catalog.open(name, role), self._sizes.measure([name]), return_exceptions=True
+        )
+        if isinstance(opened, BaseException):
+            raise opened
+
+    async def _surely(self, undo: Callable[[], Awaitable[bool]], progress: Progress) -> bool:
+        """Undo it, however long PostgreSQL is away: nobody else gives the name back.
+
+        Returns
+        -------
+        bool
+            Whether it is not there: it may have been opened before the answer was lost.
+        """
         wait = UNDO_SECONDS
         # A server that takes over undoes it itself.
         while not progress.interrupted:
             try:
-                await undo()
-                return
+                return await undo()
             except (Unavailable, Conflict) as error:
                 _log.warning("%s can't be undone yet: %s", progress.operation.subject, error)
             await asyncio.sleep(wait)
             wait = min(wait * 2, UNDO_SECONDS * 10)
+        return True
 
-    async def _undo(self, name: str, role: str, making: str, claim: str | None) -> None:
+    async def _tidy(self) -> None:
+        try:
+            await self._server.tidy()
+        except PlatformError as error:
+            _log.debug("Nothing is tidied now: %s", error)
+
+    async def _undo(self, name: str, role: str, making: str) -> bool:
+        """Undo what is not open; return whether it is not there."""
         await self._catalog.end_work(making)
-        await self._catalog.undo(name, role)
-        await self._claims.release([name], claim)
+        if not await self._catalog.undo(name, role):
+            return False
+        await self._claims.release([name], making)
+        return True
 
     async def _check_extensions(self, caller: Account, wanted: Sequence[str]) -> None:
         if not wanted:
@@ -285,3 +328,9 @@ class DatabaseMaker:
                 fields={"template": "may not be template0, which is never touched"}
             )
         return await self._directory.find_own(caller, name)
+
+
+def check_name(name: str) -> None:
+    """Raise `Conflict` for names of databases that are there without a record."""
+    if name in (*SYSTEM, SPARE):
+        raise taken(name)

@@ -75,6 +75,27 @@ class RestorePhase(StrEnum):
     """In their place, after all else: from here on it only goes on."""
 
 
+class MakingPhase(StrEnum):
+    """Of a database that is made or cloned, in order; a dump has more of them than a copy."""
+
+    STARTING = "starting"
+    COPYING = "copying"
+    """The one statement that copies all."""
+    COPIED = "copied"
+    CREATING = "creating"
+    """An empty one, to be filled."""
+    EXTENDING = "extending"
+    """The extensions that its owner may not add."""
+    ADMITTING = "admitting"
+    """The one connection that fills it."""
+    DUMPING = "dumping"
+    FILLED = "filled"
+    OPENING = "opening"
+    """From here on it may be there for good."""
+    NOTING = "noting"
+    """In the store, together with the end."""
+
+
 SWITCHES = frozenset(RestorePhase) - {
     RestorePhase.BRINGING,
     RestorePhase.KEEPING,

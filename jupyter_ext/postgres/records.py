@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ForeignKey, ForeignKeyConstraint, String, Text
+from sqlalchemy import BigInteger, ForeignKey, ForeignKeyConstraint, String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from ..store.base import Base
@@ -25,6 +25,8 @@ class DatabaseRecord(Base):
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     making: Mapped[str | None] = mapped_column(String(64))
     """The mark of whoever makes it; None when it is there."""
+    size: Mapped[int] = mapped_column(BigInteger, server_default="0")
+    """Bytes that count for its owner: as last measured, or as expected while it is made."""
 
 
 class DatabaseUse(Base):

@@ -81,6 +81,12 @@ class Database(Model):
     size_at: datetime | None = Field(description="When it was measured")
     created_at: datetime | None = Field(description="null where PostgreSQL does not tell")
     system: bool = Field(description="Every cluster has it, and nobody deletes it")
+    over_quota: bool = Field(
+        False, description="Its owner's databases are larger than they may be together"
+    )
+    read_only: bool = Field(
+        False, description="New sessions in it only read, since its owner is over the quota"
+    )
     connection_url: str | None = Field(
         None, description="With the password; in the reply to whoever makes it for themselves only"
     )

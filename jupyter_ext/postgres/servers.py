@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from functools import partial
 from typing import Protocol
 
 from ..devices.threads import in_a_thread
-from ..errors import Unavailable
+from ..errors import PlatformError, Unavailable
 from ..system.schemas import Problem
 from .cluster import THREAD, Claim, Cluster
 from .connections import Connections, ping, statement
 from .place import SUPERUSER, Place
-from .processes import SystemUser
+from .processes import ProgramFailed, SystemUser
 from .programs import Programs, find_programs
 from .roles import mark_role
 from .settings import PostgresSettings
+from .strays import clear_strays
 
 PROBE_SECONDS = 5.0
+
+_log = logging.getLogger(__name__)
 
 
 class Server(Protocol):
@@ -51,6 +55,9 @@ class Server(Protocol):
 
     async def tools(self) -> tuple[Programs, SystemUser, Mapping[str, str]]:
         """Return PostgreSQL's programs, who runs them, and how the superuser connects."""
+
+    async def tidy(self) -> None:
+        """Remove files that crashes left of databases, where they are ours to remove."""
 
     def probe(self) -> tuple[str, Problem | None]:
         """Return its state and its problem, from memory."""
@@ -94,6 +101,10 @@ class OwnServer:
         place = await self._cluster.need()
         return place.programs, place.user, place.conninfo()
 
+    async def tidy(self) -> None:
+        """Remove files that crashes left of databases."""
+        await self._tidy(await self._cluster.need())
+
     def probe(self) -> tuple[str, Problem | None]:
         """Return its state and its problem, from memory."""
         return self._cluster.probe()
@@ -105,6 +116,13 @@ class OwnServer:
             await mark_role(connection, SUPERUSER)
             for name in ("postgres", "template1"):
                 await connection.execute(statement("REVOKE ALL ON DATABASE {} FROM PUBLIC", name))
+        await self._tidy(place)
+
+    async def _tidy(self, place: Place) -> None:
+        try:
+            await clear_strays(self._connections, place)
+        except (PlatformError, ProgramFailed) as error:
+            _log.warning("What crashes left of databases is not removed yet: %s", error)
 
 
 class ForeignServer:
@@ -147,6 +165,9 @@ class ForeignServer:
         """Return PostgreSQL's programs of this machine, and how the superuser connects."""
         programs = await in_a_thread(partial(find_programs, self._settings.programs), THREAD)
         return programs, SystemUser.own(), self._conninfo
+
+    async def tidy(self) -> None:
+        """Do nothing: its disk is somebody else's."""
 
     def probe(self) -> tuple[str, Problem | None]:
         """Return whether it answered when it was last asked."""

@@ -42,6 +42,7 @@ from .roles import Roles
 from .servers import ForeignServer, OwnServer, Server
 from .settings import PostgresSettings
 from .side_restore import SideRestore
+from .size_quota import SizeQuota
 from .sizes import Sizes
 from .spare import Spare
 
@@ -97,8 +98,16 @@ class PostgresService:
         self.catalog = self._catalog = Catalog(connections, self._spare)
         self.claims = self._claims = Claims(store, quotas)
         self._roles = Roles(store, connections, settings.connections_per_user)
+        quota = SizeQuota(
+            store, quotas, self._claims, connections, read_only=settings.over_quota_read_only
+        )
         self._sizes = Sizes(
-            self._catalog, settings.size_interval, lambda: self.probe()[0] == "running"
+            self._catalog,
+            self._claims,
+            quota,
+            settings.size_interval,
+            lambda: self.probe()[0] == "running",
+            self._server.tidy,
         )
         directory = DatabaseDirectory(
             self._server, self._catalog, self._claims, self._roles, self._sizes, people, bus

@@ -48,6 +48,12 @@ class PostgresSettings(Configurable):
         "the next server finds it.",
     ).tag(config=True)
 
+    over_quota_read_only = Bool(
+        False,
+        help="Whether new sessions in the databases of a user who is over the quota database_size "
+        "only read, until the user is below it. A session that wants to write all the same can.",
+    ).tag(config=True)
+
     size_interval = Int(
         60, min=5, help="Seconds between two measurements of how large the databases are."
     ).tag(config=True)

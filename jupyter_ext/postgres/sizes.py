@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
 from ..errors import PlatformError
 from ..store.types import utcnow
 from .catalog import Catalog
+from .claims import Claims
+from .size_quota import SizeQuota
 
 _log = logging.getLogger(__name__)
 
@@ -32,12 +34,31 @@ class Sizes:
         Seconds between two of them.
     running
         Whether there is a server to be asked.
+
+    tidy
+        Removes what is no database's; done as often as they are measured.
+
+    Attributes
+    ----------
+    quota
+        What they mean for their owners.
     """
 
-    def __init__(self, catalog: Catalog, interval: float, running: Callable[[], bool]) -> None:
+    def __init__(
+        self,
+        catalog: Catalog,
+        claims: Claims,
+        quota: SizeQuota,
+        interval: float,
+        running: Callable[[], bool],
+        tidy: Callable[[], Awaitable[None]],
+    ) -> None:
         self._catalog = catalog
+        self._claims = claims
+        self.quota = quota
         self._interval = interval
         self._running = running
+        self._tidy = tidy
         self._known: dict[str, Size] = {}
         self._task: asyncio.Task[None] | None = None
 
@@ -65,17 +86,32 @@ class Sizes:
         """Know nothing of a database that is gone."""
         self._known.pop(name, None)
 
-    async def measure(self, names: Collection[str] | None = None) -> None:
-        """Measure now; all without `names`."""
+    async def measure(self, names: Collection[str]) -> Mapping[str, int]:
+        """Measure some now."""
         found, at = await self._catalog.sizes(names), utcnow()
-        measured = {name: Size(size, at) for name, size in found.items()}
-        self._known = measured if names is None else self._known | measured
+        self._known |= {name: Size(size, at) for name, size in found.items()}
+        return found
+
+    async def known_or_measured(self, name: str) -> int:
+        """Return the bytes of a database, 0 where there is none."""
+        known = self._known.get(name)
+        return known.size if known is not None else (await self.measure([name])).get(name, 0)
+
+    async def sweep(self) -> None:
+        """Measure all now, and have what they use together counted."""
+        # Asked first: what is still being made is not as large yet as it is counted.
+        settled = await self._claims.settled()
+        found, at = await self._catalog.sizes(), utcnow()
+        self._known = {name: Size(size, at) for name, size in found.items()}
+        await self._claims.measured({name: found[name] for name in settled if name in found})
+        await self.quota.follow()
 
     async def _watch(self) -> None:
         while True:
             try:
                 if self._running():
-                    await self.measure()
+                    await self.sweep()
+                    await self._tidy()
             except PlatformError as error:
                 _log.debug("Databases could not be measured: %s", error)
             except Exception:

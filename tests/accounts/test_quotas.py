@@ -139,6 +139,7 @@ async def test_everything_is_listed_with_its_unit(
         "disk",
         "gpus",
         "databases",
+        "database_size",
         "machines",
     ]
     cpu, memory = reply.quotas["cpu"], reply.quotas["memory"]

@@ -278,7 +278,7 @@ def _wait(server: JupyterServer, path: str, seconds: float) -> None:
         if server.process.poll() is not None:
             raise RuntimeError(f"the server ended at its start:\n{server.log}")
         try:
-            reply = httpx.get(server.url + path, headers=headers, trust_env=False, timeout=5)
+            reply = httpx.get(server.url + path, headers=headers, trust_env=False, timeout=30)
         except httpx.TransportError:
             return False
         return reply.status_code == 200

@@ -1,8 +1,9 @@
 """A server extension that kills somebody at the moment when an operation enters a phase.
 
-The environment says whom (`KILL`: server, postgres, pgbackrest, or disk, which is filled), in which
-phase (`KILL_AT`) of which kind of operation (`KILL_IN`), and where the databases (`KILL_BELOW`) and
-the disk (`KILL_DISK`) are.
+The environment says whom (`KILL`: server, postgres, backend, pg_dump, pg_restore, pgbackrest, or
+disk, which is filled), in which phase (`KILL_AT`) of which kind of operation (`KILL_IN`), how many
+seconds after it has begun (`KILL_AFTER`), and where the databases (`KILL_BELOW`) and the disk
+(`KILL_DISK`) are.
 """
 
 from __future__ import annotations
@@ -11,7 +12,10 @@ import os
 import signal
 from contextlib import suppress
 from pathlib import Path
+from threading import Timer
 from typing import Any
+
+import psutil
 
 from jupyter_ext.operations.running import Progress
 
@@ -35,7 +39,12 @@ def _load_jupyter_server_extension(app: Any) -> None:
     def enter(self: Progress, phase: str) -> None:
         entered(self, phase)
         if str(phase) == wanted and self.operation.kind == kind and not (folder / STRUCK).exists():
-            strike(folder, os.environ["KILL"])
+            (folder / STRUCK).touch()
+            after = float(os.environ.get("KILL_AFTER", "0"))
+            if after:
+                Timer(after, strike, [folder, os.environ["KILL"]]).start()
+            else:
+                strike(folder, os.environ["KILL"])
 
     Progress.enter = enter  # type: ignore[method-assign]
 
@@ -49,6 +58,9 @@ def strike(folder: Path, whom: str) -> None:
     pids = {
         "server": lambda: [os.getpid()],
         "postgres": lambda: postmasters(folder),
+        "backend": lambda: backends(folder)[:1],
+        "pg_dump": lambda: programs("pg_dump"),
+        "pg_restore": lambda: programs("pg_restore"),
         "pgbackrest": lambda: [
             pid for each in folder.glob("*/pgbackrest") for pid in processes_of(each)
         ],
@@ -57,3 +69,20 @@ def strike(folder: Path, whom: str) -> None:
     for pid in pids:
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
+
+
+def backends(folder: Path) -> list[int]:
+    """Return the sessions of the product itself, those that make a database first."""
+    servers = postmasters(folder)
+    found = [
+        (b"CREATE DATABASE" not in title, process.pid)
+        for server in servers
+        for process in psutil.Process(server).children()
+        if b": dba " in (title := Path(f"/proc/{process.pid}/cmdline").read_bytes())
+    ]
+    return [pid for _, pid in sorted(found)]
+
+
+def programs(name: str) -> list[int]:
+    """Return this server's runs of a program."""
+    return [each.pid for each in psutil.Process().children() if each.name() == name]

@@ -122,6 +122,7 @@ def struck(
     phase: str,
     whom: str,
     prepare: Callable[[Desk], tuple[str, dict[str, Any]]],
+    after: float = 0,
 ) -> Iterator[tuple[Desk, dict[str, Any]]]:
     """Have somebody killed in a phase; yield a server, and how the operation ended.
 
@@ -129,6 +130,8 @@ def struck(
     ----------
     prepare
         Returns the path and the body of the request that begins it.
+    after
+        Seconds after the phase has begun.
     """
     mark = world.folder / STRUCK
     mark.unlink(missing_ok=True)
@@ -137,6 +140,7 @@ def struck(
         "KILL_AT": phase,
         "KILL_IN": kind,
         "KILL_BELOW": str(world.folder),
+        "KILL_AFTER": str(after),
     }
     with (
         jupyter.jupyter_server(

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import update
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from jupyter_ext.accounts.schemas import Account
 from jupyter_ext.errors import Conflict, NotFound, Unavailable
@@ -81,6 +82,27 @@ async def test_the_result_is_kept_as_it_is_presented(operations: Operations, sto
     assert kept.error is None
     assert kept.started_at and kept.ended_at
     assert kept.created_at <= kept.started_at <= kept.ended_at
+
+
+@pytest.mark.parametrize("good", [True, False], ids=["good", "bad"])
+async def test_more_is_written_with_a_good_end_alone(
+    operations: Operations, store: Store, good: bool
+) -> None:
+    states: list[str] = []
+
+    async def work(progress: Progress) -> None:
+        async def write(session: AsyncSession) -> None:
+            # Within the transaction: nobody else sees it yet.
+            states.append((await stored(store, progress.operation.id)).state)
+
+        progress.with_success(write, lambda: states.append("told"))
+        if not good:
+            raise Conflict("thing", "x", "It is in use.")
+
+    running = await operations.start(ALICE, "test", "x", work)
+    await running.ended()
+
+    assert states == (["running", "told"] if good else [])
 
 
 async def test_a_failure_is_raised_and_kept(operations: Operations, store: Store) -> None:

@@ -16,6 +16,10 @@ export interface Database {
   readonly created_at: string | null;
   /** Every cluster has it, and nobody deletes it. */
   readonly system: boolean;
+  /** Its owner's databases are larger than they may be together. */
+  readonly over_quota?: boolean;
+  /** New sessions in it only read, for that reason. */
+  readonly read_only?: boolean;
 }
 
 /** How the caller gets into a database. */

@@ -64,6 +64,24 @@ export const DatabaseRow = React.memo(function DatabaseRow(props: {
         <span className="jx-Row-minor">
           {size === null ? trans.__('not measured yet') : bytes(size)}
         </span>
+        {database.over_quota && (
+          <span
+            className="jx-Chip"
+            title={
+              database.read_only
+                ? trans.__(
+                    'The owner’s databases are larger than they may be together: new sessions only read, until that changes. Delete what is not needed.'
+                  )
+                : trans.__(
+                    'The owner’s databases are larger than they may be together: no more can be made. Delete what is not needed.'
+                  )
+            }
+          >
+            {database.read_only
+              ? trans.__('over the limit, read-only')
+              : trans.__('over the limit')}
+          </span>
+        )}
         {system && (
           <span className="jx-Chip">{trans.__('PostgreSQL’s own')}</span>
         )}

@@ -67,6 +67,7 @@ function resourceName(trans: TranslationBundle, resource: string): string {
     disk: trans.__('Disk'),
     gpus: trans.__('GPUs'),
     databases: trans.__('Databases'),
+    database_size: trans.__('Size of databases'),
     machines: trans.__('Virtual machines')
   };
   return names[resource] ?? resource;
