@@ -12,6 +12,9 @@ from ..store.types import utcnow
 from .backup_info import BackupKind
 from .repository import Bucket, Repository, Retention
 
+MOST_KEPT = 36_500
+"""Days or backups; pgBackRest and the calendar have their own ends."""
+
 
 class BackupSettings(Configurable):
     """Backups of the product's own cluster."""
@@ -57,17 +60,22 @@ class BackupSettings(Configurable):
     keep_days = Int(
         30,
         min=1,
+        max=MOST_KEPT,
         help="Days for which every moment can be restored: older full backups go away, with what "
         "depends on them, as soon as a younger one is that old.",
     ).tag(config=True)
 
     keep_full = Int(
-        0, min=0, help="Instead of days: how many full backups are kept; 0: days count."
+        0,
+        min=0,
+        max=MOST_KEPT,
+        help="Instead of days: how many full backups are kept; 0: days count.",
     ).tag(config=True)
 
     keep_replaced_days = Int(
         7,
         min=0,
+        max=MOST_KEPT,
         help="Days for which the folder of a cluster is kept that a restore replaced.",
     ).tag(config=True)
 
