@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from traitlets import Bool, Dict, Enum, Int, TraitError, Unicode, validate
+from traitlets import Bool, Dict, Enum, Float, Int, TraitError, Unicode, validate
 from traitlets.config import Configurable
 
 from ..store.types import utcnow
@@ -77,6 +77,13 @@ class BackupSettings(Configurable):
         min=0,
         max=MOST_KEPT,
         help="Days for which the folder of a cluster is kept that a restore replaced.",
+    ).tag(config=True)
+
+    loading_seconds = Float(
+        1800.0,
+        min=1,
+        help="Seconds after which a restore of databases is broken off while it loads them, where "
+        "others wait for their restore: what users' indexes run may take for ever.",
     ).tag(config=True)
 
     schedule = Dict(

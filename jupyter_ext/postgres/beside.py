@@ -23,6 +23,7 @@ from .pgbackrest_program import CONFIGURATION
 from .pgbackrest_runs import end_runs
 from .place import Place
 from .side_cluster import SideCluster
+from .turn import Turn
 
 ROOM = 1.1
 """Times the cluster's size that must be free: its WAL is played back there, too."""
@@ -34,11 +35,11 @@ class Beside:
     Attributes
     ----------
     turn
-        Held by who restores: two at once would take the same new timeline and the same room.
+        Held by who restores, tests or recovers.
     """
 
     def __init__(self) -> None:
-        self.turn = asyncio.Lock()
+        self.turn = Turn()
         self._busy: set[str] = set()
 
     @contextmanager

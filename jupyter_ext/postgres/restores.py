@@ -191,7 +191,7 @@ class RestoreManager:
         """Finish or undo what a crash interrupted."""
         moves = kept_moves(given)
         phase = operation.details.get("phase")
-        async with self._beside.turn:
+        async with self._beside.turn.of("what a server that was killed left of a restore"):
             if given["mode"] == "side":
                 there = await self._sides.recover(given["side"])
                 return Recovered(DONE, succeeded=True) if there else UNDONE
@@ -236,9 +236,7 @@ class RestoreManager:
         left = None
         with self._beside.one_each(caller):
             progress.enter(RestorePhase.WAITING)
-            if self._beside.turn.locked():
-                await progress.update(message="Waiting for its turn")
-            async with self._beside.turn:
+            async with self._beside.turn.of("another restore", progress):
                 await progress.update(0.0, message="Restoring beside the cluster")
                 await self._beside.check_room(driver.place, shown.bytes.side)
                 if shown.mode == "side":
@@ -284,7 +282,11 @@ class RestoreManager:
                 enter=progress.enter,
             )
             progress.enter(RestorePhase.LOADING)
-            loaded = await self._databases.load(caller, side.place, moves, mark, progress)
+            # Their own code runs then: in indexes, say.
+            loaded = await self._beside.turn.while_alone(
+                self._databases.load(caller, side.place, moves, mark, progress),
+                self._archiving.settings.loading_seconds,
+            )
             progress.enter(RestorePhase.SWITCHING)
             await progress.keep({"phase": RestorePhase.SWITCHING})
             switching = True
