@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -18,6 +19,10 @@ from .catalog import no_database
 from .marker import mark
 from .pgbackrest import PgBackRest
 from .schemas import NAME_BYTES, SYSTEM
+
+MARK = "restore"
+
+_NEW = re.compile(rf"({MARK}-[0-9a-z]{{24}})-\d+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +139,12 @@ def moves_of(names: Sequence[str], mark: str, now: datetime) -> Sequence[Move]:
         Move(name, f"{mark}-{place}", _shortened(name, f".before-{stamp}"))
         for place, name in enumerate(names)
     ]
+
+
+def mark_of(name: str) -> str | None:
+    """Return by which restore a database was loaded whose `Move.new` this name is."""
+    found = _NEW.fullmatch(name)
+    return found[1] if found else None
 
 
 def _shortened(name: str, suffix: str) -> str:

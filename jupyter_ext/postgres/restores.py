@@ -30,6 +30,7 @@ from .owned_files import is_full, no_room, on_disk
 from .pgbackrest import PgBackRest
 from .phases import SWITCHES, RestorePhase
 from .restore_plan import (
+    MARK,
     Move,
     Target,
     find_target,
@@ -101,6 +102,7 @@ class RestoreManager:
         self._operations = operations
         self._bus = bus
         self._undoing: set[asyncio.Future[bool]] = set()
+        self._loading: set[str] = set()
         operations.on_recovery(RESTORE, self.recover)
 
     async def restore(
@@ -127,7 +129,7 @@ class RestoreManager:
         there = await driver.databases(target.backup.label) if names and caller.is_admin else names
         if missing := [name for name in names if name not in there]:
             raise no_database(missing[0])
-        mark = new_id("restore")
+        mark = new_id(MARK)
         moves = moves_of(names, mark, utcnow())
         if body.mode == "in_place":
             await self._databases.check(caller, moves)
@@ -206,6 +208,10 @@ class RestoreManager:
                 return UNDONE
             return Resumed(partial(self._finish, operation.owner), lambda _: None)
 
+    async def remove_left(self) -> None:
+        """Drop what restores left that are at work no more, once PostgreSQL runs again."""
+        await self._databases.remove_left(self._loading)
+
     async def stop(self) -> None:
         """Wait for nothing any more."""
         for undoing in tuple(self._undoing):
@@ -271,6 +277,7 @@ class RestoreManager:
         switching = False
         loaded: Sequence[Loaded] = ()
         await self._databases.check(caller, moves)
+        self._loading.add(mark)
         try:
             await side.recover(
                 driver,
@@ -304,6 +311,7 @@ class RestoreManager:
             # It was done when the answer was lost.
             return {each.move.name: each.move.kept for each in loaded if each.there}
         finally:
+            self._loading.discard(mark)
             if not progress.interrupted:
                 await asyncio.shield(side.discard())
 

@@ -301,6 +301,30 @@ class TestRefusals:
             nothing_is_left(desk)
 
 
+class TestLeft:
+    def test_what_was_loaded_when_postgresql_went_is_removed_when_it_is_back(
+        self, desk: Desk
+    ) -> None:
+        # A restore that failed on a full disk waits for PostgreSQL, but not after it was killed.
+        left, hers = f"restore-{'0' * 24}-0", f"restore-{'1' * 24}-0"
+        with desk.user("ria") as ria:
+            url = table(ria, hers)
+            run(url, f'ALTER DATABASE "{hers}" CONNECTION LIMIT 1')
+            super_url = url_of(desk.admin, "postgres")
+            run(super_url, f'CREATE DATABASE "{left}" CONNECTION LIMIT 0')
+            run(super_url, 'CREATE DATABASE "restore-mine" CONNECTION LIMIT 0')
+            assert desk.admin.post("services/postgres/restart").status_code == 200
+
+            there = (
+                "SELECT datname::text FROM pg_database WHERE datname LIKE 'restore-%' ORDER BY 1"
+            )
+
+            names = run(url_of(desk.admin, "postgres"), there)
+            assert names == [(hers,), ("restore-mine",)]
+            run(url_of(desk.admin, "postgres"), 'DROP DATABASE "restore-mine"')
+            assert ria.delete(f"databases/{hers}").status_code == 200
+
+
 class TestBeside:
     def test_a_cluster_is_left_beside_until_it_is_removed(self, desk: Desk) -> None:
         with desk.user("sid") as sid:
