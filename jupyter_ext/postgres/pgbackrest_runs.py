@@ -28,11 +28,17 @@ _LABEL = re.compile(r"\d{8}-\d{6}F(?:_\d{8}-\d{6}[DI])?")
 def runs(configuration: Path, sign: str) -> list[int]:
     """Return the processes that work with a configuration, and have a sign in their command."""
     known = f"--config={configuration}"
+    try:
+        # Anybody may run something with these words.
+        whose = {os.geteuid(), configuration.stat().st_uid}
+    except FileNotFoundError:
+        return []
     found = []
-    for process in psutil.process_iter(["cmdline", "status"]):
-        words = process.info["cmdline"] or []
+    for process in psutil.process_iter(["cmdline", "status", "uids"]):
+        words, uids = process.info["cmdline"] or [], process.info["uids"]
         alive = process.info["status"] != psutil.STATUS_ZOMBIE
-        if alive and known in words and any(sign in word for word in words):
+        ours = uids is not None and uids.real in whose
+        if alive and ours and known in words and any(sign in word for word in words):
             found.append(process.pid)
     return found
 
