@@ -330,6 +330,13 @@ class TestBeside:
         with desk.user("sid") as sid:
             url = table(sid, "sids")
             write(url, 1)
+            # One user's settings must not keep all others from restoring.
+            for name, setting in (
+                ("hasty", "idle_session_timeout = 1"),
+                ("mumbling", "client_encoding = SQL_ASCII"),
+            ):
+                table(sid, name)
+                run(url, f"ALTER DATABASE {name} SET {setting}")
             backup = taken(desk.admin)
             write(url, 2)
             path = f"backups/{backup['id']}/restore"

@@ -23,9 +23,10 @@ def test_what_another_user_of_the_machine_runs_is_none(tmp_path: Path) -> None:
     program = ["/bin/sh", "-c", "echo; read end", *words]
     with ExitStack() as ended:
         started = []
-        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+        pipe = subprocess.PIPE
         for user in (0, 65534):
-            process = ended.enter_context(subprocess.Popen(program, user=user, cwd="/", **pipes))
+            process = subprocess.Popen(program, user=user, cwd="/", stdin=pipe, stdout=pipe)
+            ended.enter_context(process)
             ended.callback(process.kill)
             started.append(process)
             assert process.stdout is not None
