@@ -11,6 +11,8 @@ export PIP_CACHE_DIR="${PIP_CACHE_DIR:-$JUPYTER_EXT_CACHE/pip}"
 export YARN_GLOBAL_FOLDER="${YARN_GLOBAL_FOLDER:-$JUPYTER_EXT_CACHE/yarn}"
 export PIP_DISABLE_PIP_VERSION_CHECK=1
 export PATH="$root/.venv/bin:$PATH"
+# Some images of containers set it; each server would then compile all of the package again when it starts.
+unset PYTHONDONTWRITEBYTECODE
 
 stamps="$root/.make"
 mkdir -p "$stamps"

@@ -50,7 +50,7 @@ fi
 # --- Python packages and the panel --------------------------------------------------------------
 extras=all
 [ "$purpose" = test ] && extras=dev
-inputs=$( { ls pyproject.toml setup.py jupyter_ext/_version.py; find jupyter-config -type f; } | hash_of)
+inputs=$( { ls pyproject.toml setup.py jupyter_ext/_version.py scripts/constraints.txt; find jupyter-config -type f; } | hash_of)
 
 if ! fresh builders "$inputs"; then
   .venv/bin/python -m pip install -q "${builders[@]}"
@@ -64,7 +64,7 @@ if ! fresh python "dev $inputs" && ! fresh python "$extras $inputs"; then
   say "installing the package with its extra '$extras' into .venv"
   # A link there (jupyter-builder develop) would let pip delete the built panel itself.
   [ -L .venv/share/jupyter/labextensions/jupyter-ext ] && rm .venv/share/jupyter/labextensions/jupyter-ext
-  SKIP_JUPYTER_BUILDER=1 .venv/bin/python -m pip install -q --no-build-isolation -e ".[$extras]"
+  SKIP_JUPYTER_BUILDER=1 .venv/bin/python -m pip install -q --no-build-isolation -c scripts/constraints.txt -e ".[$extras]"
   done_with python "$extras $inputs"
 fi
 scripts/panel.sh install

@@ -14,14 +14,15 @@ status=0
 if [ $# -gt 0 ]; then
   tests "$@" || status=$?
 else
+  # In the machine's own network, and first: what it fetched is there for the others.
+  tests -m "not slow and download" || status=$?
   apart=()
   if unshare --net true 2>/dev/null; then
-    apart=(--tx "2*popen//python=$root/scripts/own-network.sh" --dist loadfile)
+    apart=(--tx "2*popen//python=$root/scripts/own-network.sh" --dist loadfile --no-loadscope-reorder)
   else
     warn "all tests run in one process: two need networks of their own, which only root may make"
   fi
   tests -m "not slow and not download" "${apart[@]}" --durations=40 || status=$?
-  tests -m "not slow and download" || status=$?
 fi
 # Last of all, since the end of a long run is what people are shown.
 if [ -s "$JUPYTER_EXT_FAILURES" ]; then

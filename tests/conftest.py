@@ -11,16 +11,21 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 
+import httpx
 import pytest
 
 from .engines import images, jupyter, require
 from .engines import registry as registries
 from .engines.dockerd import Dockerd, EngineMissing
 
-pytest_plugins = ["pytest_jupyter.jupyter_server", "tests.engines.stores"]
+pytest_plugins = ["pytest_jupyter.jupyter_server", "tests.engines.stores", "tests.sharing"]
 
 MakeServer = Callable[..., jupyter.JupyterServer]
 ENGINE = pytest.StashKey[Dockerd]()
+
+
+# A login takes a processor for a while, and a busy machine has few: five seconds are too few there.
+httpx._config.DEFAULT_TIMEOUT_CONFIG.read = 30.0
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
@@ -41,17 +46,6 @@ def scratch_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for variable in ("DOCKER_HOST", "DOCKER_CONTEXT", "JUPYTER_EXT_URL", "JUPYTER_EXT_TOKEN_FILE"):
         monkeypatch.delenv(variable, raising=False)
     return home
-
-
-@pytest.fixture(scope="module", autouse=True)
-def containers_of_this_file(request: pytest.FixtureRequest) -> None:
-    """Take away what the files before this one left on the session's engine.
-
-    Which file comes before which differs from run to run where several processes share them.
-    """
-    engine = request.session.stash.get(ENGINE, None)
-    if engine is not None:
-        engine.clean()
 
 
 @pytest.fixture(scope="session")

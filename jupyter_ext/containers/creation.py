@@ -90,6 +90,7 @@ class Creation:
         """
         self._people.learn(caller)
         await self._access.need_reached()
+        await self._keeper.freed()
         self._defaults.ports.check(body.ports)
         await self._access.check_limits(body.cpu, body.mem)
         grant = await self._grant(caller, body)

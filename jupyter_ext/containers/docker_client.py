@@ -86,7 +86,11 @@ class EngineClient(docker.APIClient):  # type: ignore[misc]
 
     def dial(self) -> socket.socket:
         """Open the connection of the running call."""
-        sock = self._dialer.connect(CONNECT_DEADLINE)
+        try:
+            sock = self._dialer.connect(CONNECT_DEADLINE)
+        except (BrokenPipeError, ConnectionResetError) as error:
+            # urllib3 takes these for an answer that came early, and goes on without a connection.
+            raise ConnectionAbortedError(str(error)) from error
         self._sock = sock
         if self._aborted:
             sock.close()

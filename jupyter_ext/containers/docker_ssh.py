@@ -40,6 +40,9 @@ class SshDialer:
         channel = self._channel(timeout)
         try:
             channel.exec_command(COMMAND)
+        except _problems() as error:
+            channel.close()
+            raise _broken(error) from error
         except BaseException:
             channel.close()
             raise
@@ -61,14 +64,13 @@ class SshDialer:
             try:
                 if not self._clients and not self._closed:
                     self._clients.append(_log_in(self._address, LOGIN_DEADLINE))
-            except _library().SSHException as error:
-                raise ConnectionError(f"ssh: {error}") from error
+            except _problems() as error:
+                raise _broken(error) from error
 
     def _drop_dead(self) -> None:
         self._clients = [client for client in self._clients if _is_up(client)]
 
     def _channel(self, timeout: float) -> Any:
-        problem = _library().SSHException
         # One at a time: who comes second finds the connection that the first one made.
         if not self._lock.acquire(timeout=timeout * 3):
             raise TimeoutError("the ssh connection is not there yet")
@@ -76,14 +78,14 @@ class SshDialer:
             self._drop_dead()
             for client in reversed(self._clients):
                 # A server allows so many channels a connection, usually ten.
-                with contextlib.suppress(problem):
+                with contextlib.suppress(*_problems()):
                     return client.get_transport().open_session(timeout=timeout)
             if self._closed:
                 raise ConnectionAbortedError("the engine is being left")
             self._clients.append(_log_in(self._address, timeout))
             return self._clients[-1].get_transport().open_session(timeout=timeout)
-        except problem as error:
-            raise ConnectionError(f"ssh: {error}") from error
+        except _problems() as error:
+            raise _broken(error) from error
         finally:
             self._lock.release()
 
@@ -102,6 +104,15 @@ def _library() -> Any:
             "An engine behind ssh needs paramiko.", "Install it: `pip install paramiko`."
         ) from error
     return paramiko
+
+
+def _problems() -> tuple[type[Exception], ...]:
+    """Return what paramiko raises, besides errors of the system, where a connection breaks off."""
+    return (_library().SSHException, EOFError)
+
+
+def _broken(error: Exception) -> ConnectionError:
+    return ConnectionError(f"ssh: {str(error) or 'the connection has ended'}")
 
 
 def offered_key(url: str, timeout: float = LOGIN_DEADLINE) -> tuple[str, str]:
@@ -134,8 +145,8 @@ def offered_key(url: str, timeout: float = LOGIN_DEADLINE) -> tuple[str, str]:
     try:
         transport.start_client(timeout=timeout)
         key = transport.get_remote_server_key()
-    except paramiko.SSHException as error:
-        raise ConnectionError(f"ssh: {error}") from error
+    except _problems() as error:
+        raise _broken(error) from error
     finally:
         transport.close()
     return f"{key.get_name()} {key.get_base64()}", _fingerprint(key)

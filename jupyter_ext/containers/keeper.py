@@ -61,6 +61,7 @@ class Keeper:
         self._abandoned = abandoned
         self._new: set[str] = set()
         self._gone: set[str] = set()
+        self._freeing = False
         self._resized: set[str] = set()
         self._ran: set[str] = set()
         self._task: asyncio.Task[None] | None = None
@@ -172,6 +173,11 @@ class Keeper:
         self.changed(engine_id)
         await self.settled()
 
+    async def freed(self) -> None:
+        """Wait until names and ports of containers that are gone, and in no list, are free."""
+        if self._gone or self._freeing:
+            await self.settled()
+
     async def settled(self) -> None:
         """Wait until what is known now is written down; not for long where the store is away."""
         if self._task is not None and not self._task.done():
@@ -197,7 +203,7 @@ class Keeper:
                 await asyncio.sleep(RETRY_SECONDS)
 
     async def _forget_gone(self) -> None:
-        gone, self._gone = self._gone, set()
+        gone, self._gone, self._freeing = self._gone, set(), True
         try:
             left = [
                 key for key in gone if key in self._registry.by_engine and await self._left(key)
@@ -210,6 +216,8 @@ class Keeper:
         except PlatformError:
             self._gone |= gone
             raise
+        finally:
+            self._freeing = False
         for record in known:
             self._directory.timelines.pop(record.engine_id or "", None)
             self._publish(

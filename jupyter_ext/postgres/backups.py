@@ -34,6 +34,7 @@ from .catalog import Catalog, no_database
 from .claims import Claims
 from .pgbackrest import PgBackRest
 from .phases import BackupPhase
+from .sources import BackupSource
 
 if TYPE_CHECKING:
     from ..containers.people import People
@@ -347,7 +348,7 @@ class BackupManager:
         await self._beside.check_room(driver.place, known.info.database_size)
         side = self._beside.at(driver.place, where)
         try:
-            await side.recover(driver, known.info.label, progress=progress.report)
+            await side.recover(BackupSource(driver, known.info.label), progress=progress.report)
         finally:
             if not progress.interrupted:
                 await asyncio.shield(side.discard())

@@ -26,8 +26,8 @@ from .phases import SWITCHES, Enter, RestorePhase
 from .place import Place
 from .processes import ProgramFailed, SystemUser
 from .proof import Proof
-from .restore_plan import Target
 from .side_cluster import SideCluster
+from .sources import Source
 from .steps import to_the_end
 
 KEPT = "before-"
@@ -61,7 +61,7 @@ class ClusterRestore:
     async def restore(
         self,
         driver: PgBackRest,
-        target: Target,
+        source: Source,
         plan: Mapping[str, Any],
         kept: Path,
         owner: str,
@@ -79,10 +79,7 @@ class ClusterRestore:
         side = self._beside.at(driver.place, plan)
         try:
             proof = await side.recover(
-                driver,
-                target.backup.label,
-                to=target.to,
-                timeline=target.timeline,
+                source,
                 keep_wal=True,
                 progress=progress.report,
                 enter=progress.enter,

@@ -116,6 +116,11 @@ class PgBackRest:
             "max_wal_senders": "3",
         }
 
+    def archive_get(self, data: Path) -> str:
+        """Return the command with which a cluster in a folder reads the archive."""
+        words = self._program.command("archive-get", f"--pg1-path={data}")
+        return shlex.join(words).replace("%", "%%") + ' %f "%p"'
+
     async def configure(self) -> None:
         """Write the program's configuration; raises `Unavailable`."""
         await self._program.configure()

@@ -12,11 +12,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import psutil
+
+from ..devices.threads import in_a_thread
+from ..errors import Unavailable
+
 OUTPUT_LINES = 200
 """Of a program that are kept for what is said of its failure."""
 
 LINE_LENGTH = 1 << 20
 """Bytes; a longer line is an error of the program."""
+
+END_SECONDS = 10.0
+"""For the end of a program that is killed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +144,50 @@ async def run(
     if code != 0:
         raise ProgramFailed(Path(command[0]).name, code, "\n".join(said))
     return "\n".join(printed)
+
+
+def running(*signs: str, whose: Path | None = None) -> list[int]:
+    """Return the processes in whose command each of the signs is in a word.
+
+    Parameters
+    ----------
+    whose
+        Only those of its owner and of this user count, where it is given: others can say the same
+        words.
+    """
+    users = {os.geteuid()}
+    if whose is not None:
+        with suppress(FileNotFoundError):
+            users.add(whose.lstat().st_uid)
+    found = []
+    for process in psutil.process_iter(["cmdline", "status", "uids"]):
+        words, uids = process.info["cmdline"] or [], process.info["uids"]
+        alive = process.info["status"] != psutil.STATUS_ZOMBIE
+        ours = whose is None or (uids is not None and uids.real in users)
+        if alive and ours and all(any(sign in word for word in words) for sign in signs):
+            found.append(process.pid)
+    return found
+
+
+async def end_running(*signs: str, whose: Path | None = None) -> None:
+    """Kill such processes, whose server is gone, each with all that it started.
+
+    Raises
+    ------
+    Unavailable
+        One does not end.
+    """
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + END_SECONDS
+    while there := await in_a_thread(lambda: running(*signs, whose=whose), "jupyter_ext-programs"):
+        if loop.time() > deadline:
+            raise Unavailable(f"{signs[0]} (process {there[0]}) does not end.", "Kill it.")
+        for pid in there:
+            with suppress(ProcessLookupError):
+                # Each was started in a session of its own, with which its helpers go.
+                group = os.getpgid(pid)
+                os.killpg(group, signal.SIGKILL) if group == pid else os.kill(pid, signal.SIGKILL)
+        await asyncio.sleep(0.05)
 
 
 def clean_environment(user: SystemUser) -> dict[str, str]:

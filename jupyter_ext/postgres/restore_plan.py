@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Protocol
 
 from ..accounts.schemas import Account
 from ..errors import Forbidden
@@ -16,9 +16,34 @@ from .backup_info import BackupInfo
 from .backup_schemas import NewRestore
 from .backup_view import Known, shown_databases
 from .catalog import no_database
+from .cluster_copy import ClusterCopy
 from .marker import mark
 from .pgbackrest import PgBackRest
 from .schemas import NAME_BYTES, SYSTEM
+from .sources import BackupSource, CopySource, Source
+
+SHARED_BYTES = 64 << 20
+"""That a restored copy takes up beside, a guess: a few segments of WAL."""
+
+
+class Goal(Protocol):
+    """Where a restore comes from, and where it goes."""
+
+    @property
+    def moment(self) -> datetime:
+        """To which it restores."""
+
+    @property
+    def named_timeline(self) -> int:
+        """On which the moment is."""
+
+    @property
+    def size(self) -> int:
+        """Bytes that the whole cluster takes up beside."""
+
+    def source(self, driver: PgBackRest, databases: Sequence[str] | None = None) -> Source:
+        """Return what a cluster is restored from; None: with all databases."""
+
 
 MARK = "restore"
 
@@ -27,7 +52,7 @@ _NEW = re.compile(rf"({MARK}-[0-9a-z]{{24}})-\d+")
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where a restore comes from, and where it goes.
+    """A moment since a backup.
 
     Parameters
     ----------
@@ -50,6 +75,40 @@ class Target:
     def named_timeline(self) -> int:
         """The timeline, also of a backup's end."""
         return self.timeline or self.backup.timeline
+
+    @property
+    def size(self) -> int:
+        """Bytes of the cluster in the backup."""
+        return self.backup.database_size
+
+    def source(self, driver: PgBackRest, databases: Sequence[str] | None = None) -> Source:
+        """Return the backup."""
+        return BackupSource(driver, self.backup.label, self.to, self.timeline, databases)
+
+
+@dataclass(frozen=True, slots=True)
+class CopyTarget:
+    """The moment of a copy that shares the cluster's blocks, and is restored whole.
+
+    Parameters
+    ----------
+    name
+        Of the copy.
+    """
+
+    name: str
+    moment: datetime
+    named_timeline: int
+
+    @property
+    def size(self) -> int:
+        """Bytes that WAL takes up: the rest is shared."""
+        return SHARED_BYTES
+
+    def source(self, driver: PgBackRest, databases: Sequence[str] | None = None) -> Source:
+        """Return the copy."""
+        assert not databases  # noqa: S101 - nobody plans it for single ones
+        return CopySource(ClusterCopy(driver.place, self.name), driver)
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,6 +31,8 @@ from .pgbackrest import PgBackRest
 from .phases import SWITCHES, RestorePhase
 from .restore_plan import (
     MARK,
+    CopyTarget,
+    Goal,
     Move,
     Target,
     find_target,
@@ -169,19 +171,17 @@ class RestoreManager:
         driver = await self._archiving.driver()
         backup, window = await driver.source(moment, timeline)
         target = Target(backup, moment, window.timeline)
-        moves = moves_of(names, mark, utcnow())
-        kept = self._cluster.kept_folder()
-        body = NewRestore(target_time=moment, timeline=timeline, databases=list(names))
-        id = await self._backups.id_of(backup)
-        shown = await self._expected(id, driver, body, target, moves, kept)
-        plan = self._beside.plan(driver.place)
+        return await self._task(driver, target, await self._backups.id_of(backup), names, mark)
 
-        async def run(caller: Account, progress: Progress) -> Restore:
-            return await self._restore(
-                caller, driver, target, plan, moves, kept, mark, shown, progress
-            )
+    async def to_copy(self, copy: CopyTarget, mark: str) -> Task:
+        """Plan a restore of a copy of the whole cluster, in place.
 
-        return Task(_given(mark, plan, moves, kept, body.mode), run)
+        Raises
+        ------
+        Unavailable
+            The repository is away, to which the restored cluster archives.
+        """
+        return await self._task(await self._archiving.driver(), copy, copy.name, (), mark)
 
     async def made(self, caller: Account, kept: Mapping[str, Any]) -> Restore:
         """Return a restore that was made for a request before."""
@@ -220,6 +220,22 @@ class RestoreManager:
 
     # -- inside --------------------------------------------------------------------------------
 
+    async def _task(
+        self, driver: PgBackRest, target: Goal, id: str, names: Sequence[str], mark: str
+    ) -> Task:
+        moves = moves_of(names, mark, utcnow())
+        kept = self._cluster.kept_folder()
+        body = NewRestore(databases=list(names))
+        shown = await self._expected(id, driver, body, target, moves, kept)
+        plan = self._beside.plan(driver.place)
+
+        async def run(caller: Account, progress: Progress) -> Restore:
+            return await self._restore(
+                caller, driver, target, plan, moves, kept, mark, shown, progress
+            )
+
+        return Task(_given(mark, plan, moves, kept, body.mode), run)
+
     async def _finish(self, owner: str, progress: Progress) -> None:
         """Take the backup that a switch owes, however long it takes."""
         progress.enter(RestorePhase.BACKING_UP)
@@ -230,7 +246,7 @@ class RestoreManager:
         self,
         caller: Account,
         driver: PgBackRest,
-        target: Target,
+        target: Goal,
         plan: Mapping[str, Any],
         moves: Sequence[Move],
         kept: Path,
@@ -255,8 +271,9 @@ class RestoreManager:
                     await self._tell(caller, "restoring", shown)
                     where = await self._some(caller, driver, target, plan, moves, mark, progress)
                 else:
+                    source = target.source(driver)
                     await self._tell(caller, "restoring", shown)
-                    await self._cluster.restore(driver, target, plan, kept, caller.id, progress)
+                    await self._cluster.restore(driver, source, plan, kept, caller.id, progress)
                     where = {"cluster": str(kept)}
         seconds = round(time.monotonic() - begun, 3)
         made = shown.model_copy(update={"seconds": seconds, "kept": dict(where), "side": left})
@@ -267,7 +284,7 @@ class RestoreManager:
         self,
         caller: Account,
         driver: PgBackRest,
-        target: Target,
+        target: Goal,
         plan: Mapping[str, Any],
         moves: Sequence[Move],
         mark: str,
@@ -280,11 +297,7 @@ class RestoreManager:
         self._loading.add(mark)
         try:
             await side.recover(
-                driver,
-                target.backup.label,
-                to=target.to,
-                timeline=target.timeline,
-                databases=[each.name for each in moves],
+                target.source(driver, [each.name for each in moves]),
                 progress=progress.report,
                 enter=progress.enter,
             )
@@ -338,12 +351,12 @@ class RestoreManager:
         id: str,
         driver: PgBackRest,
         body: NewRestore,
-        target: Target,
+        target: Goal,
         moves: Sequence[Move],
         kept: Path,
     ) -> Restore:
         sizes = await self._catalog.sizes()
-        size = target.backup.database_size
+        size = target.size
         if moves:
             # Only theirs are restored beside; then they are copied.
             known = sum(sizes.get(each.name, 0) for each in moves)

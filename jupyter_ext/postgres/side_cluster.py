@@ -10,7 +10,6 @@ import asyncio
 import re
 import shlex
 import time
-from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -29,13 +28,14 @@ from .owned_files import (
     read_end,
     remove_folders,
 )
-from .pgbackrest import PgBackRest, tablespaces
+from .pgbackrest import tablespaces
 from .pgbackrest_program import Progress
 from .phases import Enter, RestorePhase, unheard
 from .place import Place
 from .postmaster import Postmaster
 from .processes import ProgramFailed, run
 from .proof import Proof, prove, read_recovery
+from .sources import Source
 
 STOP_SECONDS = 120
 
@@ -78,26 +78,20 @@ class SideCluster:
 
     async def recover(
         self,
-        backups: PgBackRest,
-        label: str,
+        source: Source,
         *,
-        to: datetime | None = None,
-        timeline: int | None = None,
-        databases: Sequence[str] | None = None,
         keep_wal: bool = False,
         progress: Progress | None = None,
         enter: Enter = unheard,
         deadline: float = 6 * 3600,
     ) -> Proof:
-        """Restore a backup, recover it, and prove that it starts, reads, and came where it should.
+        """Fill it from a source and recover it; prove that it starts, reads, came where it should.
 
         Nobody but the superuser reaches it meanwhile. It never writes to the archive. Where
         anything fails, all of it is removed.
 
         Parameters
         ----------
-        to, timeline, databases, progress
-            As in `PgBackRest.restore`.
         keep_wal
             It is meant to take its origin's place: the WAL and the history of its new timeline wait
             in its folder until it archives. Otherwise they go away.
@@ -121,26 +115,19 @@ class SideCluster:
         try:
             await on_disk(partial(make_folder, self.folder, self.place.user))
             enter(RestorePhase.COPYING)
-            await backups.restore(
-                self.place.data,
-                label,
-                to=to,
-                timeline=timeline,
-                databases=databases,
-                progress=progress,
-            )
+            settings = await source.fill(self.place.data, progress)
             enter(RestorePhase.RECOVERING)
-            await self._start(self._quiet(keep_wal))
+            await self._start(self._quiet(keep_wal) | dict(settings))
             async with asyncio.timeout(deadline):
                 ended = await self._recovered()
             log = await on_disk(partial(read_end, self.log))
             if not ended:
-                raise await on_disk(partial(self._why, to, log))
+                raise await on_disk(partial(self._why, source.to, log))
             enter(RestorePhase.PROVING)
-            return await prove(self.place, read_recovery(log), to, databases, begun)
+            return await prove(self.place, read_recovery(log), source.to, source.databases, begun)
         except ProgramFailed as error:
             log = await on_disk(self._read_log) or str(error)
-            problem = await on_disk(partial(self._why, to, log))
+            problem = await on_disk(partial(self._why, source.to, log))
             await self.discard()
             raise problem from error
         except TimeoutError as error:

@@ -25,7 +25,7 @@ from .owned_files import on_disk
 from .pgbackrest import PgBackRest
 from .place import Place
 from .records import SideRecord
-from .restore_plan import Target
+from .restore_plan import Goal
 from .roles import Roles
 from .steps import to_the_end
 
@@ -81,7 +81,7 @@ class SideRestore:
         self,
         driver: PgBackRest,
         backup: str,
-        target: Target,
+        target: Goal,
         plan: Mapping[str, Any],
         databases: tuple[str, ...],
         progress: Progress,
@@ -90,11 +90,7 @@ class SideRestore:
         side = self._beside.at(driver.place, plan)
         try:
             await side.recover(
-                driver,
-                target.backup.label,
-                to=target.to,
-                timeline=target.timeline,
-                databases=databases or None,
+                target.source(driver, databases or None),
                 progress=progress.report,
                 enter=progress.enter,
             )

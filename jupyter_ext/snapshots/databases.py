@@ -2,7 +2,8 @@
 
 A marker is written into the WAL and its segment archived: that is all, however large the databases
 are. The same moment is good for the whole cluster, which an administrator restores, and for single
-databases, which their owners do.
+databases, which their owners do. Where the disk can share blocks, the whole cluster is copied so
+instead: that takes as little, and is good without any backup.
 """
 
 from __future__ import annotations
@@ -10,14 +11,18 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ..accounts.schemas import Account
 from ..errors import Forbidden, InvalidRequest, PlatformError, Unavailable
 from ..operations.running import Progress
 from ..operations.schemas import Operation
+from ..postgres.cluster_copy import COPIES, ClusterCopy, is_whole, remove_copy
 from ..postgres.connections import connected
 from ..postgres.marker import mark as write_marker
+from ..postgres.owned_files import on_disk
+from ..postgres.restore_plan import CopyTarget
 from ..store.types import utcnow
 from .parts import Freed, Kept
 from .schemas import Group
@@ -33,6 +38,9 @@ if TYPE_CHECKING:
 
 CLUSTER = "cluster"
 PREFIX = "database:"
+
+COPY = "copy"
+"""Among the facts of a cluster's part: the name of its copy, where there is one."""
 
 SECOND = timedelta(seconds=1)
 
@@ -76,6 +84,12 @@ class DatabaseKeeper:
             return [Kept(CLUSTER, "cluster", reason=error.what)] if whole else _left(wanted, error)
         if not cluster.made:
             return [Kept(CLUSTER, "cluster", reason="No database was made yet.")] if whole else []
+        if whole:
+            await progress.update(message="Copying the cluster, where its disk can share blocks")
+            if (copied := await ClusterCopy(await cluster.need(), mark).take()) is not None:
+                facts = {"moment": copied.moment.isoformat(), "timeline": copied.timeline}
+                size = sum((await self._catalog.sizes()).values())
+                return [Kept(CLUSTER, "cluster", size, facts={**facts, COPY: mark})]
         driver = await self._archiving.driver()
         for _ in range(TRIES):
             made = max(wanted.values(), default=None)
@@ -102,29 +116,27 @@ class DatabaseKeeper:
     async def discard(
         self, owner: str, mark: str, parts: Sequence[Kept], operation: Operation | None = None
     ) -> Freed:
-        """Do nothing: the WAL is the backups', and goes away with them."""
-        return Freed()
+        """Remove a copy of the cluster; WAL is the backups', and goes away with them."""
+        # Of a snapshot that is not whole nothing is known.
+        copies = [str(part.facts[COPY]) for part in parts if COPY in part.facts]
+        names = copies or ([] if parts else [mark])
+        if not (names and self._archiving.has_cluster and self._archiving.cluster.made):
+            return Freed()
+        folder = self._archiving.cluster.folder
+        return Freed(sum([await remove_copy(folder, name) for name in names]))
 
     async def gone(self, owner: str, parts: Sequence[Kept]) -> Sequence[str]:
-        """Tell to which moments no backup leads any more."""
-        if not parts:
-            return []
-        try:
-            driver = await self._archiving.existing()
-            windows = await driver.recovery_windows() if driver is not None else []
-        except Unavailable as error:
-            return [error.what] * len(parts)
-        why = "The backups that led to it were removed (BackupSettings.keep_days)."
-        return [
-            ""
-            if any(
-                window.timeline == part.facts["timeline"]
-                and window.first <= _moment(part) <= window.last
-                for window in windows
-            )
-            else why
-            for part in parts
-        ]
+        """Tell which copies are not there, and to which moments no backup leads any more."""
+        of_moments = iter(await self._unreached([part for part in parts if COPY not in part.facts]))
+        found = []
+        for part in parts:
+            if COPY not in part.facts:
+                found.append(next(of_moments))
+                continue
+            folder = self._archiving.cluster.folder
+            there = await on_disk(partial(is_whole, folder, str(part.facts[COPY])))
+            found.append("" if there else f"{folder / COPIES} has it no more.")
+        return found
 
     async def plan(self, caller: Account, parts: Sequence[Kept], mark: str) -> RestoreTask | None:
         """Return the restore of parts, to be written down before it begins.
@@ -144,11 +156,34 @@ class DatabaseKeeper:
             raise Forbidden("Only an administrator restores the whole cluster.")
         names = [str(part.facts["name"]) for part in parts if part.kind == "database"]
         first = parts[0]
-        return await self._restores.to_moment(
-            _moment(first), int(first.facts["timeline"]), names, mark
-        )
+        moment, timeline = _moment(first), int(first.facts["timeline"])
+        if COPY in first.facts:
+            copy = CopyTarget(str(first.facts[COPY]), moment, timeline)
+            return await self._restores.to_copy(copy, mark)
+        return await self._restores.to_moment(moment, timeline, names, mark)
 
     # -- inside --------------------------------------------------------------------------------
+
+    async def _unreached(self, parts: Sequence[Kept]) -> Sequence[str]:
+        """Tell to which moments no backup leads any more."""
+        if not parts:
+            return []
+        try:
+            driver = await self._archiving.existing()
+            windows = await driver.recovery_windows() if driver is not None else []
+        except Unavailable as error:
+            return [error.what] * len(parts)
+        why = "The backups that led to it were removed (BackupSettings.keep_days)."
+        return [
+            ""
+            if any(
+                window.timeline == part.facts["timeline"]
+                and window.first <= _moment(part) <= window.last
+                for window in windows
+            )
+            else why
+            for part in parts
+        ]
 
     async def _own(self, caller: Account, names: Sequence[str] | None) -> Mapping[str, datetime]:
         """Return when the caller's databases were made, those of some parts or all."""

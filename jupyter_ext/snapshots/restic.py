@@ -7,21 +7,15 @@ what is in it, at its top.
 
 from __future__ import annotations
 
-import asyncio
 import json
-import os
-import signal
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import psutil
-
 from ..devices.threads import in_a_thread
 from ..errors import PlatformError, Unavailable
-from ..postgres.processes import ProgramFailed, SystemUser, run
+from ..postgres.processes import ProgramFailed, SystemUser, end_running, run, running
 
 PROGRAM = "restic"
 CURE = "Install it (`sudo apt-get install restic`)."
@@ -194,33 +188,13 @@ class _Failed(Exception):
 
 
 async def end_runs(sign: str) -> None:
-    """Kill runs whose command has a sign, of servers that are gone.
-
-    Raises
-    ------
-    Unavailable
-        One does not end.
-    """
-    loop = asyncio.get_running_loop()
-    deadline = loop.time() + END_SECONDS
-    while there := await in_a_thread(lambda: runs(sign), "restic runs"):
-        if loop.time() > deadline:
-            raise Unavailable(f"restic (process {there[0]}) does not end.", "Kill it.")
-        for pid in there:
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-        await asyncio.sleep(0.05)
+    """Kill runs whose command has a sign, of servers that are gone; raises `Unavailable`."""
+    await end_running(PROGRAM, sign)
 
 
 def runs(sign: str) -> list[int]:
     """Return the processes of restic whose command has a sign."""
-    return [
-        process.pid
-        for process in psutil.process_iter(["name", "cmdline", "status"])
-        if process.info["name"] == PROGRAM
-        and process.info["status"] != psutil.STATUS_ZOMBIE
-        and any(sign in word for word in process.info["cmdline"] or ())
-    ]
+    return running(PROGRAM, sign)
 
 
 def literal(path: Path) -> str:

@@ -95,8 +95,8 @@ def test_one_is_taken_looked_at_and_tested(open_lab: OpenLab, shop: Shop) -> Non
     newest = lab.panel.locator(".jx-Backup").first
     expect(newest).to_contain_text("not tested yet")
     lab.choose(newest, "Test by Restoring It Beside")
-    expect(newest).to_contain_text("tested", timeout=60_000)
-    expect(newest).not_to_contain_text("not tested yet")
+    expect(newest).not_to_contain_text("not tested yet", timeout=60_000)
+    expect(newest).to_contain_text("tested")
     lab.choose(newest, "Delete…")
     expect(lab.dialog()).to_contain_text("moments that it alone reaches")
     submit(lab, "Delete")

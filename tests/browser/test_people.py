@@ -210,8 +210,9 @@ def test_users_change_live(
 
 
 def test_nobody_else_sees_what_administrators_see(
-    open_lab: OpenLab, lab_server: jupyter.JupyterServer, engine: Dockerd, eve: str
+    eve: str, open_lab: OpenLab, lab_server: jupyter.JupyterServer, engine: Dockerd
 ) -> None:
+    # She comes first and so goes last: what her tab asks for once she is gone is refused.
     key = lab_server.user_key(eve)
     token = login(lab_server, eve).json()["token"]
     context = open_context(open_lab)

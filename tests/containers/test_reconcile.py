@@ -85,6 +85,16 @@ async def test_a_container_that_somebody_removed_frees_its_name_and_ports(world:
     await make(world, ports={"80/tcp": 8080})
 
 
+async def test_what_one_had_is_free_as_soon_as_it_is_in_no_list(world: World) -> None:
+    for _ in range(5):
+        made = await make(world, ports={"80/tcp": 8080})
+        world.engine.vanish(made.id)
+        async with asyncio.timeout(5):
+            while await names(world):
+                await asyncio.sleep(0)
+    await make(world, ports={"80/tcp": 8080})
+
+
 def test_what_changed_while_the_server_was_away(
     world: World,
     make_world: Callable[..., World],

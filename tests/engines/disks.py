@@ -13,9 +13,16 @@ from . import require, scratch
 FILLER = "filler"
 
 
+FORMATS = {
+    # Nothing is reserved for root, so that full is full for everybody.
+    "ext4": ("mkfs.ext4", "-q", "-F", "-m", "0"),
+    "xfs": ("mkfs.xfs", "-q", "-m", "reflink=1"),
+}
+
+
 @contextmanager
-def small_disk(megabytes: int) -> Iterator[Path]:
-    """Mount an empty ext4 of this size; root alone may."""
+def small_disk(megabytes: int, kind: str = "ext4") -> Iterator[Path]:
+    """Mount an empty file system of this size (xfs: at least 300); root alone may."""
     if os.geteuid() != 0:
         require.missing("postgres", "only root mounts file systems")
     with scratch.scratch_folder("disk", in_memory=True) as folder:
@@ -23,11 +30,11 @@ def small_disk(megabytes: int) -> Iterator[Path]:
         place.mkdir()
         with image.open("wb") as file:
             file.truncate(megabytes << 20)
-        # Nothing is reserved for root, so that full is full for everybody.
-        _run("mkfs.ext4", "-q", "-F", "-m", "0", str(image))
+        _run(*FORMATS[kind], str(image))
         _run("mount", "-o", "loop", str(image), str(place))
         try:
-            (place / "lost+found").rmdir()
+            if kind == "ext4":
+                (place / "lost+found").rmdir()
             for each in (folder, place):
                 each.chmod(0o711)
             yield place

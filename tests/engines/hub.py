@@ -233,7 +233,7 @@ def _wait(hub: Hub) -> None:
         if hub.process.poll() is not None:
             raise RuntimeError(f"the hub ended at its start:\n{hub.log}")
         try:
-            page = httpx.get(hub.url + "services/desk/api/v1/openapi.json", trust_env=False)
+            page = httpx.get(hub.url + "services/desk/api/v1/docs", trust_env=False)
         except httpx.TransportError:
             return False
         return page.status_code == 200

@@ -99,7 +99,7 @@ def test_a_desk_that_the_hub_does_not_start(hub: Hub, tmp_path: Path) -> None:
     headers = {"Authorization": f"token {hub.token(ADMIN)['token']}"}
 
     def up() -> bool:
-        reply = httpx.get(url + CONTAINERS, headers=headers, trust_env=False)
+        reply = httpx.get(url + CONTAINERS, headers=headers, trust_env=False, timeout=30)
         return reply.status_code == 200
 
     try:

@@ -10,11 +10,20 @@ import pytest
 
 from jupyter_ext.containers.docker_driver import DockerDriver
 
+from ..conftest import ENGINE
 from ..engines import images, require
 from ..engines.dockerd import Dockerd, EngineMissing
 from .api_users import admin, alice, bob, folder, join_as, owner_of, users
 
 __all__ = ["admin", "alice", "bob", "folder", "join_as", "owner_of", "users"]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def no_containers(request: pytest.FixtureRequest) -> None:
+    """Have each file begin without what others, of any folder, left on the session's engine."""
+    engine = request.session.stash.get(ENGINE, None)
+    if engine is not None:
+        engine.clean()
 
 
 @pytest.fixture

@@ -8,9 +8,12 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+import paramiko
 import pytest
 
+from jupyter_ext.containers.docker_address import EngineAddress
 from jupyter_ext.containers.docker_driver import DockerDriver
+from jupyter_ext.containers.docker_ssh import SshDialer
 from jupyter_ext.containers.engine_types import ContainerSpec
 from jupyter_ext.containers.mirror import Mirror
 from jupyter_ext.containers.statistics import Sampler
@@ -144,6 +147,25 @@ async def test_an_engine_behind_ssh(ssh: SshServer, name: str) -> None:
                 break
             await asyncio.sleep(0.2)
     await driver.close()
+
+
+@pytest.mark.parametrize("ended", [paramiko.SSHException("gone"), EOFError()], ids=repr)
+@pytest.mark.parametrize(
+    "step", [(paramiko.Transport, "open_session"), (paramiko.Channel, "exec_command")]
+)
+def test_a_connection_that_ends_at_any_step_is_told(
+    ssh: SshServer, monkeypatch: pytest.MonkeyPatch, step: tuple[type, str], ended: Exception
+) -> None:
+    dialer = SshDialer(EngineAddress(ssh.address))
+    dialer.connect(5).close()
+
+    def end(*_: object, **__: object) -> None:
+        raise ended
+
+    monkeypatch.setattr(*step, end)
+    with pytest.raises(ConnectionError, match="ssh: gone|ssh: the connection has ended"):
+        dialer.connect(5)
+    dialer.close()
 
 
 async def test_a_name_of_ones_own_in_the_configuration(ssh: SshServer, tmp_path: Path) -> None:

@@ -177,10 +177,15 @@ def orderly(engine: Dockerd, name: str) -> None:
     assert found["State"]["ExitCode"] == 0
 
 
+@pytest.mark.download
+def test_it_is_built_from_packages(built: str) -> None:
+    # Before the others, which then need no network: they find its steps in the engine's cache.
+    assert re.fullmatch(rf"Built {NOTEBOOK} \(\d+ MB\)\.\n", built)
+
+
 def test_from_the_build_to_ssh_and_notebooks(
     server: JupyterServer, engine: Dockerd, alice: Person, built: str
 ) -> None:
-    assert re.fullmatch(rf"Built {NOTEBOOK} \(\d+ MB\)\.\n", built)
     assert alice("GET", "images/public")["iid"].count(1) == 1
     facts = alice("GET", "images/property/1")
     assert facts.pop("size") > 100_000_000

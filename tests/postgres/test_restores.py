@@ -224,12 +224,13 @@ class TestRefusals:
             url = table(bea, "course")
             write(url, 1)
             # Her own code makes the loading of it take as long as she likes.
-            run(
-                url,
-                "CREATE FUNCTION slow(int) RETURNS int IMMUTABLE LANGUAGE plpgsql AS"
-                " 'BEGIN PERFORM pg_catalog.pg_sleep(8); RETURN $1; END'",
+            slow = (
+                "CREATE OR REPLACE FUNCTION slow(int) RETURNS int IMMUTABLE LANGUAGE plpgsql AS"
+                " 'BEGIN PERFORM pg_catalog.pg_sleep({}); RETURN $1; END'"
             )
+            run(url, slow.format(0))
             run(url, "CREATE INDEX ON log (slow(n))")
+            run(url, slow.format(8))
             backup = taken(bea)
             begun = bea.post(
                 f"backups/{backup['id']}/restore",

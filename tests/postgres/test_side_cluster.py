@@ -14,6 +14,7 @@ from jupyter_ext.errors import Conflict, InvalidRequest, NotFound, Unavailable
 from jupyter_ext.postgres.backup_info import BackupKind
 from jupyter_ext.postgres.marker import mark
 from jupyter_ext.postgres.side_cluster import SideCluster
+from jupyter_ext.postgres.sources import BackupSource
 
 from .world import World
 
@@ -86,13 +87,13 @@ async def test_a_backup_is_restored_to_its_own_end(world: World) -> None:
     made = await world.backups.backup(BackupKind.FULL)
     diary.write(2)
     side = world.side()
-    proof = await side.recover(world.backups, made.label)
+    proof = await side.recover(BackupSource(world.backups, made.label))
     assert world.rows(side) == [1, 2]
     assert proof.timeline == 2 and "consistency" in proof.stopped
     assert world.cluster.sql("SHOW archive_mode", place=side.place) == ["off"]
     assert world.cluster.sql("SHOW listen_addresses", place=side.place) == [""]
     with pytest.raises(Conflict):
-        await side.recover(world.backups, made.label)
+        await side.recover(BackupSource(world.backups, made.label))
     assert world.rows(side) == [1, 2], "the one that was there is left alone"
     await side.discard()
 
@@ -110,7 +111,7 @@ async def test_a_quiet_moment_needs_a_marker(world: World) -> None:
     assert "target_time" in refused.value.fields
     side = world.side()
     with pytest.raises(InvalidRequest, match="the archive ends before it") as refused:
-        await side.recover(world.backups, made.label, to=quiet)
+        await side.recover(BackupSource(world.backups, made.label, to=quiet))
     assert "target_time" in refused.value.fields
     assert_nothing_left(world, side)
     marked = await mark(world.backups)
@@ -132,7 +133,7 @@ async def test_a_moment_before_the_backups_end_is_refused(world: World) -> None:
     side = world.side()
     for moment in (before, before - timedelta(hours=1), made.stop):
         with pytest.raises(InvalidRequest, match="can't be reached") as refused:
-            await side.recover(world.backups, made.label, to=moment)
+            await side.recover(BackupSource(world.backups, made.label, to=moment))
         assert "target_time" in refused.value.fields
         with pytest.raises(InvalidRequest, match="timeline 1"):
             await world.backups.source(moment)
@@ -188,10 +189,14 @@ async def test_timelines_that_were_left_stay_reachable(world: World) -> None:
     for timeline in (1, 7):
         with pytest.raises(InvalidRequest, match=f"not lead to timeline {timeline}"):
             moment = made.earliest
-            await world.side().recover(world.backups, made.label, to=moment, timeline=timeline)
+            await world.side().recover(
+                BackupSource(world.backups, made.label, to=moment, timeline=timeline)
+            )
     again = world.side("again")
     source, _ = await world.backups.source(t2, 1)
-    proof = await again.recover(world.backups, source.label, to=t2, timeline=1, keep_wal=True)
+    proof = await again.recover(
+        BackupSource(world.backups, source.label, to=t2, timeline=1), keep_wal=True
+    )
     assert proof.timeline == 3, "a number that no timeline has"
     await switch(world, again)
     assert world.sql("SELECT n FROM log ORDER BY n") == [1, 2, 3, 4, 5, 6]
@@ -221,8 +226,8 @@ async def test_only_named_databases_are_restored(world: World) -> None:
     assert await world.backups.databases(made.label) == ["mine", "postgres", "yours"]
     side = world.side()
     with pytest.raises(NotFound, match="theirs"):
-        await side.recover(world.backups, made.label, databases=["theirs"])
-    proof = await side.recover(world.backups, made.label, databases=["mine"])
+        await side.recover(BackupSource(world.backups, made.label, databases=["theirs"]))
+    proof = await side.recover(BackupSource(world.backups, made.label, databases=["mine"]))
     assert proof.databases == ("mine", "postgres", "template1")
     assert world.cluster.sql("SELECT x FROM t", "mine", side.place) == ["mine"]
     with pytest.raises(psycopg.OperationalError):
@@ -239,7 +244,7 @@ async def test_a_side_cluster_serves_its_users(world: World) -> None:
 
     folder = world.cluster.folder / "side"
     side = SideCluster(world.cluster.place, folder, folder / "run", free_port())
-    await side.recover(world.backups, made.label)
+    await side.recover(BackupSource(world.backups, made.label))
     await side.serve()
     address = f"postgresql://carol:hers@127.0.0.1:{side.place.port}/postgres"
     with psycopg.connect(address) as connection:
@@ -270,14 +275,14 @@ async def test_a_database_that_can_not_be_read_is_no_restore(world: World) -> No
 
     world.backups.restore = damaged  # type: ignore[method-assign]
     with pytest.raises(Unavailable, match="'broken' can't be read"):
-        await side.recover(world.backups, made.label)
+        await side.recover(BackupSource(world.backups, made.label))
     assert_nothing_left(world, side)
 
 
 async def test_a_recovery_that_is_called_off_leaves_nothing(world: World) -> None:
     made = await world.backups.backup(BackupKind.FULL)
     side = world.side()
-    task = asyncio.create_task(side.recover(world.backups, made.label))
+    task = asyncio.create_task(side.recover(BackupSource(world.backups, made.label)))
     while not (side.place.data / "postmaster.pid").exists():
         assert not task.done()
         await asyncio.sleep(0.01)

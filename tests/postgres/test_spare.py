@@ -140,6 +140,14 @@ def test_a_change_of_template1_is_never_lost(
         run(f"{dba_url}{database}", undo)
 
 
+def is_ended(connection: Connection) -> bool:
+    try:
+        connection.execute("SELECT 1")
+    except psycopg.OperationalError:
+        return True
+    return False
+
+
 def test_a_change_of_template1_before_a_crash_is_never_lost(desk: Desk, dba_url: str) -> None:
     with psycopg.connect(f"{dba_url}postgres", autocommit=True) as dba:
         number = ready(desk, dba)
@@ -149,6 +157,8 @@ def test_a_change_of_template1_before_a_crash_is_never_lost(desk: Desk, dba_url:
             os.kill(victim.info.backend_pid, signal.SIGKILL)
             with pytest.raises(psycopg.OperationalError):
                 victim.execute("SELECT 1")
+        # PostgreSQL ends all sessions a moment later.
+        wait_until(lambda: is_ended(dba), "the end of all sessions")
     wait_until(lambda: desk.admin.get("databases").status_code == 200, "the databases", 60)
 
     url = desk.made(desk.admin, "of a crash", owner="dba")["connection_url"]

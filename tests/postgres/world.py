@@ -10,6 +10,7 @@ from typing import Any
 from jupyter_ext.postgres.pgbackrest import PgBackRest
 from jupyter_ext.postgres.repository import Repository
 from jupyter_ext.postgres.side_cluster import SideCluster
+from jupyter_ext.postgres.sources import BackupSource
 from tests.engines.desk_cluster import DeskCluster
 
 
@@ -63,7 +64,7 @@ class World:
         else:
             source, window = await self.backups.source(to, timeline)
             label, timeline = source.label, window.timeline
-        proof = await side.recover(self.backups, label, to=to, timeline=timeline, **how)
+        proof = await side.recover(BackupSource(self.backups, label, to, timeline), **how)
         assert "postgres" in proof.databases
         return side
 
