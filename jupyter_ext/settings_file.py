@@ -6,11 +6,15 @@ Jupyter's own configuration.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from importlib import import_module
+from math import isnan
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from traitlets import TraitType
@@ -200,7 +204,11 @@ def parse(section: str, key: str, text: str) -> Any:
         return text
     try:
         # An object is asked of them for its name in messages alone.
-        return trait.validate(None, trait.from_string(text))  # type: ignore[attr-defined]
+        value = trait.validate(None, trait.from_string(text))  # type: ignore[attr-defined]
+        if isinstance(value, float) and isnan(value):
+            # No bound holds it back.
+            raise ValueError(text)
+        return value
     except (TraitError, ValueError, AttributeError, TypeError) as error:
         expected = trait.info()
         raise BadSettings(f"{section}.{key} can't be {text!r}: it takes {expected}.") from error
@@ -220,26 +228,58 @@ def write(path: Path, section: str, key: str, value: Any) -> None:
     yaml = YAML()
     yaml.preserve_quotes = True
     try:
-        there = yaml.load(path.read_text()) if path.exists() else None
-        sections = there if there is not None else {}
-        if not isinstance(sections, dict):
-            raise BadSettings(f"{path} holds no sections.")
-        if not isinstance(sections.get(section), dict):
-            sections[section] = {}
-        sections[section][key] = value
         path.parent.mkdir(parents=True, exist_ok=True)
-        new = path.with_name(f".{path.name}.new")
-        # It may hold secrets.
-        new.touch(mode=0o600)
-        with new.open("w") as file:
-            yaml.dump(sections, file)
-        if path.exists():
-            new.chmod(path.stat().st_mode & 0o777)
-        new.replace(path)
+        # A link leads to where the file is kept, and stays one.
+        path = path.resolve()
+        with _alone(path.parent):
+            there = yaml.load(path.read_text()) if path.exists() else None
+            sections = there if there is not None else {}
+            if not isinstance(sections, dict):
+                raise BadSettings(f"{path} holds no sections.")
+            if not isinstance(sections.get(section), dict):
+                sections[section] = {}
+            sections[section][key] = value
+            _replace(path, partial(yaml.dump, sections))
     except OSError as error:
         raise BadSettings(f"{path} can't be written: {error.strerror}.") from error
-    except YAMLError as error:
+    except (YAMLError, UnicodeDecodeError) as error:
         raise BadSettings(f"{path} is no YAML: {error}") from error
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Keep others from changing the file between its being read and its being written."""
+    import fcntl
+
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
+
+
+def _replace(path: Path, dump: Callable[[IO[str]], None]) -> None:
+    """Write a file anew, whole or not at all; its mode and whose it is stay as they were."""
+    new = path.with_name(f".{path.name}.new")
+    # Of somebody who was killed; it may be open to others.
+    new.unlink(missing_ok=True)
+    # It may hold secrets.
+    descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with os.fdopen(descriptor, "w") as file:
+            dump(file)
+            if path.exists():
+                before, now = path.stat(), os.fstat(descriptor)
+                if (before.st_uid, before.st_gid) != (now.st_uid, now.st_gid):
+                    os.fchown(descriptor, before.st_uid, before.st_gid)
+                os.fchmod(descriptor, before.st_mode & 0o777)
+            file.flush()
+            os.fsync(descriptor)
+        new.replace(path)
+    except BaseException:
+        new.unlink(missing_ok=True)
+        raise
 
 
 def _in_homes(environ: Mapping[str, str]) -> list[Path]:

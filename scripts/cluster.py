@@ -1,4 +1,7 @@
-"""`cluster.py stop`: stop the PostgreSQL of users' databases, which outlives its server."""
+"""`cluster.py stop`: stop the PostgreSQL of users' databases, which outlives its server.
+
+So does the editor, where that was killed.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ from jupyter_ext.client.discovery import default_home
 from jupyter_ext.errors import PlatformError
 from jupyter_ext.postgres.cluster import Cluster
 from jupyter_ext.postgres.settings import PostgresSettings
+from jupyter_ext.services.child import end_left
 
 
 async def nobody(identifier: str) -> None:
@@ -17,7 +21,10 @@ async def nobody(identifier: str) -> None:
 
 def main() -> int:
     """Stop it; 0 when none runs at the end."""
-    cluster = Cluster(PostgresSettings(), default_home(), "", nobody)
+    home = default_home()
+    for name in end_left(home, wanted=True):
+        print(f"{name}, which a killed server had left, is stopped.", file=sys.stderr)
+    cluster = Cluster(PostgresSettings(), home, "", nobody)
     if not cluster.made:
         return 0
     try:

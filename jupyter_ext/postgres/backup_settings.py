@@ -5,12 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from traitlets import Bool, Dict, Enum, Int, TraitError, Unicode, validate
+from traitlets import Bool, Dict, Enum, Float, Int, TraitError, Unicode, validate
 from traitlets.config import Configurable
 
 from ..store.types import utcnow
 from .backup_info import BackupKind
 from .repository import Bucket, Repository, Retention
+
+MOST_KEPT = 36_500
+"""Days or backups; pgBackRest and the calendar have their own ends."""
 
 
 class BackupSettings(Configurable):
@@ -57,18 +60,30 @@ class BackupSettings(Configurable):
     keep_days = Int(
         30,
         min=1,
+        max=MOST_KEPT,
         help="Days for which every moment can be restored: older full backups go away, with what "
         "depends on them, as soon as a younger one is that old.",
     ).tag(config=True)
 
     keep_full = Int(
-        0, min=0, help="Instead of days: how many full backups are kept; 0: days count."
+        0,
+        min=0,
+        max=MOST_KEPT,
+        help="Instead of days: how many full backups are kept; 0: days count.",
     ).tag(config=True)
 
     keep_replaced_days = Int(
         7,
         min=0,
+        max=MOST_KEPT,
         help="Days for which the folder of a cluster is kept that a restore replaced.",
+    ).tag(config=True)
+
+    loading_seconds = Float(
+        1800.0,
+        min=1,
+        help="Seconds after which a restore of databases is broken off while it loads them, where "
+        "others wait for their restore: what users' indexes run may take for ever.",
     ).tag(config=True)
 
     schedule = Dict(

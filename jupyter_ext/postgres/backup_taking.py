@@ -167,7 +167,7 @@ class BackupTaker:
 
     async def _expire(self, driver: PgBackRest) -> None:
         """Remove what is old; a backup that was taken is there even where that fails."""
-        if self._beside.turn.locked():
+        if self._beside.turn.taken:
             # It may be what is being restored; the next backup does it.
             return
         keep = self._archiving.settings.retention()

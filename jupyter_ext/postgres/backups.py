@@ -199,7 +199,7 @@ class BackupManager:
         driver, known = await self.find(caller, id)
         if not caller.is_admin:
             raise Forbidden("Only an administrator deletes backups: others may depend on them.")
-        if self._beside.turn.locked():
+        if self._beside.turn.taken:
             raise Conflict(
                 "backup", id, "A backup is being restored or tested. Delete this one afterwards."
             )
@@ -362,10 +362,8 @@ class BackupManager:
         where: Mapping[str, Any],
         progress: Progress,
     ) -> Backup:
-        if self._beside.turn.locked():
-            await progress.update(message="Waiting for its turn")
         with self._beside.one_each(caller):
-            async with self._beside.turn:
+            async with self._beside.turn.of("the test of a backup", progress):
                 note = await self._proved(driver, known, where, progress)
         self._taker.tell("verified", note)
         return await self._shown(caller, driver, Known(known.info, note))

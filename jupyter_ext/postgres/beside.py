@@ -23,6 +23,10 @@ from .pgbackrest_program import CONFIGURATION
 from .pgbackrest_runs import end_runs
 from .place import Place
 from .side_cluster import SideCluster
+from .turn import Turn
+
+SIDE = "side"
+"""What the names of their folders begin with."""
 
 ROOM = 1.1
 """Times the cluster's size that must be free: its WAL is played back there, too."""
@@ -34,11 +38,11 @@ class Beside:
     Attributes
     ----------
     turn
-        Held by who restores: two at once would take the same new timeline and the same room.
+        Held by who restores, tests or recovers.
     """
 
     def __init__(self) -> None:
-        self.turn = asyncio.Lock()
+        self.turn = Turn()
         self._busy: set[str] = set()
 
     @contextmanager
@@ -62,7 +66,7 @@ class Beside:
 
     def plan(self, origin: Place) -> Mapping[str, Any]:
         """Return where the next one will be, in words that can be kept."""
-        return {"name": new_id("side"), "port": free_port()}
+        return {"name": new_id(SIDE), "port": free_port()}
 
     def at(self, origin: Place, plan: Mapping[str, Any]) -> SideCluster:
         """Return the place that was planned."""

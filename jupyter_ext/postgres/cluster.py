@@ -15,7 +15,7 @@ from . import files, postmaster
 from .connections import connected, ping
 from .files import Record
 from .initdb import make_cluster
-from .owned_files import on_disk
+from .owned_files import on_disk, shorten
 from .phases import Enter, RestorePhase, unheard
 from .place import Place
 from .postmaster import Postmaster
@@ -33,6 +33,12 @@ BACKOFF = (1.0, 2.0, 5.0, 15.0, 60.0)
 """Seconds before it is started again; one that has lived for a minute begins at the first."""
 
 STEADY = 60.0
+
+LOG_SECONDS = 5.0
+"""Between two looks at how long the log is: what users get wrong is in it, word by word."""
+
+LARGEST_LOG = 64 << 20
+KEPT_LOG = 8 << 20
 
 ANSWER_SECONDS = 10.0
 
@@ -282,9 +288,12 @@ class Cluster:
 
     async def _watch(self) -> None:
         loop = asyncio.get_running_loop()
-        attempt, since = 0, loop.time()
+        attempt, since, looked = 0, loop.time(), 0.0
         while True:
             try:
+                if loop.time() - looked > LOG_SECONDS and (log := self.log) is not None:
+                    looked = loop.time()
+                    await in_a_thread(partial(_shorten, log), THREAD)
                 if self._wanted and self.made and self.process is None:
                     async with self._changing:
                         if self._wanted:
@@ -396,6 +405,13 @@ class Cluster:
     @staticmethod
     def _folder_of(place: Place) -> Path:
         return place.data.parent
+
+
+def _shorten(log: Path) -> None:
+    try:
+        shorten(log, LARGEST_LOG, KEPT_LOG)
+    except OSError as error:
+        _log.debug("%s could not be shortened: %s", log, error)
 
 
 def _owner_of(data: Path) -> SystemUser:

@@ -244,7 +244,7 @@ async def remove_copy(cluster: Path, name: str) -> int:
         user = SystemUser(str(found.st_uid), found.st_uid, found.st_gid)
         return user, shutil.disk_usage(cluster).free
 
-    await end_running("--reflink=always", f"{folder}/")
+    await end_running("--reflink=always", f"{folder}/", whose=cluster)
     if (there := await on_disk(look)) is None:
         return 0
     user, before = there

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import shutil
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from contextlib import suppress
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -16,15 +16,15 @@ from ..operations.running import Progress
 from ..store.types import utcnow
 from ..system.schemas import Problem
 from .archiving import Archiving
-from .backup_settings import BackupSettings
 from .backup_taking import BackupTaker
-from .beside import Beside
+from .beside import SIDE, Beside
 from .connections import connected
 from .marker import mark
-from .owned_files import on_disk
-from .pgbackrest import PgBackRest
+from .owned_files import on_disk, remove_folders
+from .pgbackrest import PgBackRest, tablespaces
 from .phases import SWITCHES, Enter, RestorePhase
 from .place import Place
+from .processes import ProgramFailed, SystemUser
 from .proof import Proof
 from .side_cluster import SideCluster
 from .sources import Source
@@ -126,7 +126,12 @@ class ClusterRestore:
             await self._backups.take_now(owner)
         except PlatformError as error:
             _log.warning("The restored cluster has no backup yet: %s", error)
-        await on_disk(partial(_drop_old, self._archiving.cluster.folder, self._archiving.settings))
+        try:
+            place = await self._archiving.cluster.need()
+            days = self._archiving.settings.keep_replaced_days
+            await drop_old(place.data.parent, place.user, days)
+        except (PlatformError, ProgramFailed, TimeoutError) as error:
+            _log.warning("Clusters that were replaced long ago stay: %s", error)
 
     async def recover(self, plan: Mapping[str, Any], kept: Path, phase: object) -> bool:
         """Finish or undo what a crash interrupted; return whether the switch is done."""
@@ -166,10 +171,34 @@ def _finish_swap(folder: Path, side: str, kept: Path) -> bool:
     return True
 
 
-def _drop_old(folder: Path, settings: BackupSettings) -> None:
-    """Remove clusters that were replaced long ago."""
-    days = timedelta(days=settings.keep_replaced_days)
-    oldest = f"{KEPT}{utcnow() - days:%Y%m%d-%H%M%S}"
-    for each in folder.glob(f"{KEPT}*"):
-        if each.name < oldest:
-            shutil.rmtree(each, ignore_errors=True)
+async def drop_old(folder: Path, user: SystemUser, days: int) -> None:
+    """Remove clusters that were replaced long ago, with the tablespaces that only they have."""
+    oldest = f"{KEPT}{utcnow() - timedelta(days=days):%Y%m%d-%H%M%S}"
+
+    def look() -> list[tuple[Path, set[Path]]]:
+        live = _spaces(folder, folder / "data")
+        old = sorted(each for each in folder.glob(f"{KEPT}*") if each.name < oldest)
+        return [(each, _spaces(folder, each) - live) for each in old]
+
+    def empty(sides: Collection[Path]) -> None:
+        for side in sides:
+            with suppress(OSError):
+                side.rmdir()
+
+    for each, spaces in await on_disk(look):
+        # They are found by it: it goes last.
+        await remove_folders(user, *spaces, each)
+        await on_disk(partial(empty, {space.parent for space in spaces}))
+
+
+def _spaces(folder: Path, data: Path) -> set[Path]:
+    """Return where the tablespaces of a cluster are that was restored beside and swapped in."""
+    found = set()
+    with suppress(FileNotFoundError):
+        for link in (data / "pg_tblspc").iterdir():
+            space = link.readlink().parent
+            side = space.parent
+            # An administrator's own are left to them.
+            if space == tablespaces(side / "data") and side.parent == folder:
+                found.add(space)
+    return {space for space in found if space.parent.name.startswith(SIDE)}

@@ -39,11 +39,12 @@ PATIENCE = 10.0
 
 SAFE: Mapping[str, str] = {
     "application_name": "jupyter_ext",
+    "client_encoding": "utf8",
     # Nothing that a user made may be found by a name that the superuser says.
     # Its owner may set more for all who enter a database: what could stop the superuser there.
     "options": "-c search_path=pg_catalog -c role=none -c default_transaction_read_only=off "
     "-c local_preload_libraries= -c statement_timeout=0 -c lock_timeout=30s "
-    "-c idle_in_transaction_session_timeout=60s",
+    "-c idle_in_transaction_session_timeout=60s -c idle_session_timeout=0",
     "connect_timeout": "10",
     "keepalives_idle": "10",
 }
@@ -257,7 +258,10 @@ async def connected(
         from psycopg import AsyncConnection
         from psycopg.conninfo import make_conninfo
     with translating():
-        conninfo = make_conninfo("", **{**SAFE, **place.conninfo(database)})
+        safe = dict(SAFE)
+        if place.programs.version >= 17:
+            safe["options"] += " -c transaction_timeout=0"
+        conninfo = make_conninfo("", **{**safe, **place.conninfo(database)})
         connection = await AsyncConnection.connect(conninfo, autocommit=True)
         async with connection:
             yield connection

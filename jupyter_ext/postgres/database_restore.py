@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from ..accounts.schemas import Account
@@ -17,10 +18,12 @@ from .cloning import Cloner
 from .connections import connected
 from .phases import Enter, RestorePhase, unheard
 from .place import Place
-from .restore_plan import Move
+from .restore_plan import Move, mark_of
 from .roles import Login, Roles, account_in
 from .schemas import SYSTEM
 from .sizes import Sizes
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,6 +186,25 @@ class DatabaseRestore:
             if (found := there.get(move.name)) is not None and found.closed:
                 await self._catalog.open(move.name, found.role)
         return False
+
+    async def remove_left(self, live: Collection[str]) -> None:
+        """Drop what restores loaded that ended while PostgreSQL was gone, and free their names.
+
+        Parameters
+        ----------
+        live
+            Marks of those that go on.
+        """
+        owned, there = await self._claims.all(), await self._catalog.list()
+        for each in there:
+            mark = mark_of(each.name)
+            if each.closed and mark not in (None, *live) and each.name not in owned:
+                _log.warning("%s, which a restore had left, is removed", each.name)
+                await self._catalog.drop(each.name, force=True)
+        names = {each.name for each in there}
+        for claim in owned.values():
+            if claim.name not in names and mark_of(f"{claim.making}-0") not in (None, *live):
+                await self._claims.release([claim.name], claim.making)
 
     # -- inside --------------------------------------------------------------------------------
 

@@ -10,6 +10,7 @@ import asyncio
 import errno
 import os
 import shutil
+import stat
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -94,6 +95,29 @@ def read_end(path: Path) -> str:
     with os.fdopen(descriptor, "rb") as file:
         file.seek(max(0, os.fstat(descriptor).st_size - READ_BYTES))
         return file.read(READ_BYTES).decode(errors="replace")
+
+
+def shorten(path: Path, largest: int, kept: int) -> None:
+    """Keep the end of a log that has grown too long; who appends to it goes on behind that.
+
+    Raises
+    ------
+    OSError
+        It can't be, or is no file that only its writer has.
+    """
+    descriptor = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK)
+    with os.fdopen(descriptor, "r+b") as file:
+        found = os.fstat(descriptor)
+        # Another name of it may be somebody else's.
+        if not stat.S_ISREG(found.st_mode) or found.st_nlink != 1:
+            raise OSError(errno.EINVAL, os.strerror(errno.EINVAL), str(path))
+        if found.st_size <= largest:
+            return
+        file.seek(found.st_size - kept)
+        end = file.read(kept).partition(b"\n")[2]
+        file.truncate(0)
+        file.seek(0)
+        file.write(end)
 
 
 async def remove_folders(user: SystemUser, *folders: Path) -> None:

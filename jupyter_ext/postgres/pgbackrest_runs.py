@@ -17,7 +17,7 @@ _LABEL = re.compile(r"\d{8}-\d{6}F(?:_\d{8}-\d{6}[DI])?")
 
 def runs(configuration: Path, sign: str) -> list[int]:
     """Return the processes that work with a configuration, and have a sign in their command."""
-    return running(f"--config={configuration}", sign)
+    return running(f"--config={configuration}", sign, whose=configuration)
 
 
 async def end_runs(configuration: Path, sign: str) -> None:
@@ -28,7 +28,7 @@ async def end_runs(configuration: Path, sign: str) -> None:
     Unavailable
         One does not end.
     """
-    await end_running(f"--config={configuration}", sign)
+    await end_running(f"--config={configuration}", sign, whose=configuration)
 
 
 async def remove_unfinished(program: PgBackRestProgram, info: RepositoryInfo) -> None:

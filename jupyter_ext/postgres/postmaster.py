@@ -11,6 +11,7 @@ from pathlib import Path
 import psutil
 
 from ..errors import Unavailable
+from .owned_files import read_end
 from .place import Place
 from .processes import ProgramFailed, SystemUser, run
 
@@ -145,9 +146,7 @@ def _reason(log: Path) -> str:
     """Return the last thing that went wrong, in PostgreSQL's words."""
     for path in (log.parent / "postgresql.log", log):
         try:
-            with path.open("rb") as file:
-                file.seek(max(0, path.stat().st_size - 8192))
-                lines = file.read().decode(errors="replace").splitlines()
+            lines = read_end(path)[-8192:].splitlines()
         except OSError:
             continue
         for line in reversed(lines):

@@ -152,18 +152,30 @@ async def run(
     return "\n".join(printed)
 
 
-def running(*signs: str) -> list[int]:
-    """Return the processes in whose command each of the signs is in a word."""
+def running(*signs: str, whose: Path | None = None) -> list[int]:
+    """Return the processes in whose command each of the signs is in a word.
+
+    Parameters
+    ----------
+    whose
+        Only those of its owner and of this user count, where it is given: others can say the same
+        words.
+    """
+    users = {os.geteuid()}
+    if whose is not None:
+        with suppress(FileNotFoundError):
+            users.add(whose.lstat().st_uid)
     found = []
-    for process in psutil.process_iter(["cmdline", "status"]):
-        words = process.info["cmdline"] or []
+    for process in psutil.process_iter(["cmdline", "status", "uids"]):
+        words, uids = process.info["cmdline"] or [], process.info["uids"]
         alive = process.info["status"] != psutil.STATUS_ZOMBIE
-        if alive and all(any(sign in word for word in words) for sign in signs):
+        ours = whose is None or (uids is not None and uids.real in users)
+        if alive and ours and all(any(sign in word for word in words) for sign in signs):
             found.append(process.pid)
     return found
 
 
-async def end_running(*signs: str) -> None:
+async def end_running(*signs: str, whose: Path | None = None) -> None:
     """Kill such processes, whose server is gone, each with all that it started.
 
     Raises
@@ -173,7 +185,7 @@ async def end_running(*signs: str) -> None:
     """
     loop = asyncio.get_running_loop()
     deadline = loop.time() + END_SECONDS
-    while there := await in_a_thread(lambda: running(*signs), "jupyter_ext-programs"):
+    while there := await in_a_thread(lambda: running(*signs, whose=whose), "jupyter_ext-programs"):
         if loop.time() > deadline:
             raise Unavailable(f"{signs[0]} (process {there[0]}) does not end.", "Kill it.")
         for pid in there:

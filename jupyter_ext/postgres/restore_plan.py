@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -42,6 +43,11 @@ class Goal(Protocol):
 
     def source(self, driver: PgBackRest, databases: Sequence[str] | None = None) -> Source:
         """Return what a cluster is restored from; None: with all databases."""
+
+
+MARK = "restore"
+
+_NEW = re.compile(rf"({MARK}-[0-9a-z]{{24}})-\d+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,6 +211,12 @@ def moves_of(names: Sequence[str], mark: str, now: datetime) -> Sequence[Move]:
         Move(name, f"{mark}-{place}", _shortened(name, f".before-{stamp}"))
         for place, name in enumerate(names)
     ]
+
+
+def mark_of(name: str) -> str | None:
+    """Return by which restore a database was loaded whose `Move.new` this name is."""
+    found = _NEW.fullmatch(name)
+    return found[1] if found else None
 
 
 def _shortened(name: str, suffix: str) -> str:

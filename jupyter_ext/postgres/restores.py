@@ -35,6 +35,7 @@ from .phases import SWITCHES, RestorePhase
 from .restore_estimate import Estimate
 from .restore_news import RestoreNews
 from .restore_plan import (
+    MARK,
     CopyTarget,
     Goal,
     Move,
@@ -105,6 +106,7 @@ class RestoreManager:
         self._cluster = ClusterRestore(archiving, beside, taker)
         self._operations = operations
         self._undoing: set[asyncio.Future[bool]] = set()
+        self._loading: set[str] = set()
         operations.on_recovery(RESTORE, self.recover)
 
     async def restore(
@@ -136,7 +138,7 @@ class RestoreManager:
         there = await driver.databases(target.backup.label) if names and caller.is_admin else names
         if missing := [name for name in names if name not in there]:
             raise no_database(missing[0])
-        mark = new_id("restore")
+        mark = new_id(MARK)
         moves = moves_of(names, mark, utcnow())
         if body.mode == "in_place":
             await self._databases.check(caller, moves)
@@ -203,7 +205,7 @@ class RestoreManager:
     ) -> str | Recovered | Resumed[None]:
         moves = kept_moves(given)
         phase = operation.details.get("phase")
-        async with self._beside.turn:
+        async with self._beside.turn.of("what a server that was killed left of a restore"):
             if given["mode"] == "side":
                 there = await self._sides.recover(given["side"])
                 return Recovered(DONE, succeeded=True) if there else UNDONE
@@ -217,6 +219,10 @@ class RestoreManager:
             if not await self._cluster.recover(given["side"], Path(str(given["kept"])), phase):
                 return UNDONE
             return Resumed(partial(self._finish, operation.owner), lambda _: None)
+
+    async def remove_left(self) -> None:
+        """Drop what restores left that are at work no more, once PostgreSQL runs again."""
+        await self._databases.remove_left(self._loading)
 
     async def stop(self) -> None:
         """Wait for nothing any more."""
@@ -288,9 +294,7 @@ class RestoreManager:
         left = None
         with self._beside.one_each(caller):
             progress.enter(RestorePhase.WAITING)
-            if self._beside.turn.locked():
-                await progress.update(message="Waiting for its turn")
-            async with self._beside.turn:
+            async with self._beside.turn.of("another restore", progress):
                 await progress.update(0.0, message="Restoring beside the cluster")
                 await self._beside.check_room(driver.place, shown.bytes.side)
                 if shown.mode == "side":
@@ -328,6 +332,7 @@ class RestoreManager:
         switching = False
         loaded: Sequence[Loaded] = ()
         await self._databases.check(caller, moves)
+        self._loading.add(mark)
         try:
             await side.recover(
                 target.source(driver, [each.name for each in moves]),
@@ -335,7 +340,11 @@ class RestoreManager:
                 enter=progress.enter,
             )
             progress.enter(RestorePhase.LOADING)
-            loaded = await self._databases.load(caller, side.place, moves, mark, progress)
+            # Their own code runs then: in indexes, say.
+            loaded = await self._beside.turn.while_alone(
+                self._databases.load(caller, side.place, moves, mark, progress),
+                self._archiving.settings.loading_seconds,
+            )
             async with self._undisturbed(moves, progress):
                 progress.enter(RestorePhase.SWITCHING)
                 await progress.keep({"phase": RestorePhase.SWITCHING})
@@ -354,6 +363,7 @@ class RestoreManager:
             # It was done when the answer was lost.
             return {each.move.name: each.move.kept for each in loaded if each.there}
         finally:
+            self._loading.discard(mark)
             if not progress.interrupted:
                 await asyncio.shield(side.discard())
 

@@ -222,6 +222,7 @@ class PostgresService:
             if restored:
                 await settle(self._catalog, self._claims, self._roles)
             await reconcile(self._catalog, self._claims, self._roles)
+            await self.restores.remove_left()
         except PlatformError as error:
             if restored:
                 # Nobody is let in before.

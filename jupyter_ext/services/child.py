@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import json
 import os
 import signal
@@ -11,7 +12,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from ..desk.lock import write_private
+from ..desk.lock import DeskLock, write_private
 from ..store.leases import boot_id, process_start
 
 KEPT = ("PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LANGUAGE", "TZ", "TMPDIR")
@@ -20,6 +21,9 @@ KEPT = ("PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LANGUAGE", "TZ", "T
 GATE = 'cd -- "$1" || exit 1; shift; IFS= read -r go || exit 1; exec "$@" </dev/null'
 """Waits for a word before it becomes the program: where the server dies before it has written down
 which process that is, nothing runs that nobody knows of."""
+
+PLACE = "services"
+"""Folder of the home with what is remembered of them, and their logs."""
 
 GRACE = 10.0
 """Seconds that a process has to end when it is asked to."""
@@ -165,6 +169,34 @@ def end(child: Child, grace: float = GRACE) -> bool:
         while child.alive() and time.monotonic() < until:
             time.sleep(0.05)
     return not child.alive()
+
+
+def end_left(home: Path, only: str | None = None, *, wanted: bool) -> list[str]:
+    """End what a server that was killed left running, and return its names. Blocks.
+
+    Parameters
+    ----------
+    home
+        ``JUPYTER_EXT_HOME``; where a server runs on it, that one ends its own.
+    only
+        One of this name alone.
+    wanted
+        Whether the next server starts it again.
+    """
+    place = home / PLACE
+    lock = DeskLock(home)
+    if not place.is_dir() or not lock.acquire():
+        return []
+    try:
+        ended = []
+        for path in sorted(place.glob(f"{glob.escape(only) if only else '*'}.json")):
+            found = Record.read(path)
+            if found.child is not None and found.child.alive() and end(found.child):
+                Record(wanted).write(path)
+                ended.append(path.stem)
+        return ended
+    finally:
+        lock.release()
 
 
 def clean_environment() -> dict[str, str]:

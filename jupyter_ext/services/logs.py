@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import re
+import stat
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,17 +18,19 @@ LINE = 2000
 
 HIDDEN = "[hidden]"
 
+# Users' own statements are in these lines: nothing here may try again and again along a line, so no
+# pattern begins with what it could begin anywhere in.
 _SECRETS = (
     # In addresses: ?token=…, and a login in front of a host.
     re.compile(r"(?i)([?&](?:token|ticket|password|api_key|key)=)[^&\s\"']+"),
-    re.compile(r"(\b[a-z][a-z0-9+.-]*://[^/\s:@]*:)[^@\s/]+(?=@)"),
+    re.compile(r"(://[^/\s:@]*:)[^@\s/]+(?=@)"),
     # In headers, and in settings: token: …, password = '…'.
     re.compile(
         r"(?i)(\bauthorization[\"']?\s*[=:]\s*[\"']?(?:(?:bearer|token|basic)\s+)?)[^\s,;\"']+"
     ),
     re.compile(r"(?i)(\bbearer\s+)[\w.~+/=-]{8,}"),
     re.compile(
-        r"(?i)(\b[\w-]*(?:password|passwd|secret|token|api[_-]?key)[\w-]*[\"']?\s*[=:]\s*[\"']?)"
+        r"(?i)((?:password|passwd|secret|token|api[_-]?key)[\w-]{0,64}[\"']?\s*[=:]\s*[\"']?)"
         r"[^\s,;&\"']+"
     ),
     # In SQL, and in the sentence about the first administrator.
@@ -63,9 +68,10 @@ def moment_of(line: str) -> datetime | None:
         moment = datetime.fromisoformat(
             f"{found[1]}T{found[2].replace(',', '.')}{'Z' if zone == 'UTC' else zone}"
         )
-    except ValueError:
+        return moment.astimezone(UTC)
+    except (ValueError, OverflowError):
+        # Of the year 9999, say, in a zone where it is not over yet.
         return None
-    return moment.astimezone(UTC)
 
 
 def since(lines: Sequence[str], moment: datetime | None) -> list[str]:
@@ -80,15 +86,23 @@ def since(lines: Sequence[str], moment: datetime | None) -> list[str]:
 
 
 def read(path: Path, tail: int, moment: datetime | None, known: Iterable[str] = ()) -> list[str]:
-    """Return the last lines of a file; none where there is no file."""
+    """Return the last lines of a file; none where there is no file.
+
+    Another user may write it than this process's: a link or a pipe in its place is not read.
+    """
     try:
-        with path.open("rb") as file:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        with os.fdopen(descriptor, "rb") as file:
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                return []
             size = file.seek(0, 2)
             begin = max(0, size - MOST_BYTES)
             file.seek(begin)
             lines = file.read(MOST_BYTES).decode(errors="replace").splitlines()
-    except FileNotFoundError:
-        return []
+    except OSError as error:
+        if error.errno in (errno.ENOENT, errno.ELOOP):
+            return []
+        raise
     if begin:
         # Half a line says half of a secret's name.
         lines = lines[1:]

@@ -11,6 +11,7 @@ from ..errors import Conflict
 from ..events.bus import Bus
 from ..postgres.service import PostgresService
 from ..system.manager import Probe
+from .child import PLACE
 from .jupyter import Host, Journal, JupyterUnit
 from .manager import ServiceManager
 from .postgres import PostgresUnit
@@ -67,7 +68,7 @@ class ServiceRoom:
             settings.vscode_command,
             secret_variable=SECRET,
             folder=Path(settings.vscode_folder or notebooks),
-            place=home / "services",
+            place=home / PLACE,
             cure=EDITOR_CURE,
         )
         for unit in (PostgresUnit(postgres), self._jupyter, self.editor):

@@ -17,6 +17,7 @@ from pathlib import Path
 from ..devices.threads import in_a_thread
 from ..errors import PlatformError, Unavailable
 from ..postgres.files import free_port
+from ..postgres.owned_files import shorten
 from ..system.schemas import Problem
 from . import child as children
 from . import logs, measures
@@ -254,24 +255,34 @@ class Supervised:
             record = Record(True, held.child)
             try:
                 record.write(self._record_file)
-            except OSError as error:
+            except OSError:
                 held.give_up()
-                raise Unavailable(
-                    f"{self._record_file} can't be written: {error.strerror}.", "Is the disk full?"
-                ) from error
+                raise
             held.release()
             return record
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
-        """Keep other processes from starting it, or writing of it, at the same time: moments."""
-        self._place.mkdir(mode=0o700, parents=True, exist_ok=True)
-        lock = os.open(self._place / f"{self.name}.lock", os.O_RDWR | os.O_CREAT, 0o600)
+        """Keep other processes from starting it, or writing of it, at the same time: moments.
+
+        Raises
+        ------
+        Unavailable
+            What is remembered of it can't be written.
+        """
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            yield
-        finally:
-            os.close(lock)
+            self._place.mkdir(mode=0o700, parents=True, exist_ok=True)
+            lock = os.open(self._place / f"{self.name}.lock", os.O_RDWR | os.O_CREAT, 0o600)
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX)
+                yield
+            finally:
+                os.close(lock)
+        except OSError as error:
+            raise Unavailable(
+                f"{error.filename or self._place} can't be written: {error.strerror}.",
+                "Is the disk full?",
+            ) from error
 
     async def _await_port(self) -> None:
         found = self._record.child
@@ -326,14 +337,6 @@ class Supervised:
     def _shorten(self) -> None:
         """Keep the end of a long log; the program goes on writing behind it."""
         try:
-            with self.log.open("r+b") as file:
-                size = file.seek(0, 2)
-                if size <= LARGEST_LOG:
-                    return
-                file.seek(size - KEPT_LOG)
-                kept = file.read(KEPT_LOG).partition(b"\n")[2]
-                file.truncate(0)
-                file.seek(0)
-                file.write(kept)
+            shorten(self.log, LARGEST_LOG, KEPT_LOG)
         except OSError as error:
             _log.debug("%s could not be shortened: %s", self.log, error)

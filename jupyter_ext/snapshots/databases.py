@@ -91,10 +91,19 @@ class DatabaseKeeper:
                 size = sum((await self._catalog.sizes()).values())
                 return [Kept(CLUSTER, "cluster", size, facts={**facts, COPY: mark})]
         driver = await self._archiving.driver()
-        made = max(wanted.values(), default=None)
-        await self._backed_up(driver, caller, made, progress)
-        await progress.update(message="Keeping this moment of the databases")
-        moment, timeline = await self._moment(driver, made)
+        for _ in range(TRIES):
+            made = max(wanted.values(), default=None)
+            await self._backed_up(driver, caller, made, progress)
+            await progress.update(message="Keeping this moment of the databases")
+            moment, timeline = await self._moment(driver, made)
+            before, wanted = wanted, {} if whole else await self._own(caller, names)
+            if wanted == before:
+                break
+            # One that came meanwhile may need a backup of its own, and one that went is not there.
+        else:
+            raise Unavailable(
+                "This moment can't be kept: databases come and go all the time.", "Try again."
+            )
         facts = {"moment": moment.isoformat(), "timeline": timeline}
         sizes = await self._catalog.sizes()
         if whole:

@@ -31,7 +31,7 @@ class Folder:
         As whom they are read and written.
     untouched
         Paths in it that are in no snapshot and that no restore changes: the state of the server,
-        other file systems, and folders at its top that are another user's of this machine.
+        other file systems, and folders that are another user's of this machine.
     """
 
     path: Path
@@ -119,16 +119,27 @@ class Folders:
         own = {each.resolve() for each in self._own()}
         mounted = {Path(each.mountpoint) for each in psutil.disk_partitions(all=True)}
         # Below an administrator's folder are other users' own.
-        others = {each for each in path.iterdir() if _is_others(each, uid)}
+        others = _others(path, uid, own | mounted)
         return sorted(each for each in own | mounted | others if path in each.parents)
 
 
-def _is_others(path: Path, uid: int) -> bool:
-    try:
-        found = path.lstat()
-    except OSError:
-        return False
-    return stat.S_ISDIR(found.st_mode) and found.st_uid != uid
+def _others(path: Path, uid: int, left_out: Collection[Path]) -> set[Path]:
+    """Find the folders of other users, however deep: whose they are could lead away from there."""
+    others = set()
+    for folder, names, _, handle in os.fwalk(path):
+        for name in tuple(names):
+            each = Path(folder, name)
+            try:
+                found = os.stat(name, dir_fd=handle, follow_symlinks=False)
+            except OSError:
+                names.remove(name)
+                continue
+            if stat.S_ISDIR(found.st_mode) and found.st_uid != uid:
+                others.add(each)
+            elif each not in left_out and not (each.parent == path and name.startswith(".")):
+                continue
+            names.remove(name)
+    return others
 
 
 def _foreign(way: Collection[Path], owner: int) -> Path | None:

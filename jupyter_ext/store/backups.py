@@ -8,7 +8,6 @@ import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, create_engine, inspect
@@ -28,7 +27,8 @@ from .offline import (
     stamp,
     where,
 )
-from .schema import alone
+from .schema import alone, plain_engine
+from .scratch import private_folder, staged
 from .secrets import read_keys, sync_folder, write_keys
 from .types import utcnow
 
@@ -61,8 +61,7 @@ def back_up(store: Store, file: Path, *, force: bool = False) -> Manifest:
     check_present(store)
     store.secrets.load()
     try:
-        with TemporaryDirectory(prefix=".backup-", dir=file.parent) as name:
-            folder = Path(name)
+        with private_folder(file.parent, "backup") as folder:
             copy = folder / DATABASES[store.url.get_backend_name()]
             identity = known(_copy(store, copy), where(store))
             if identity.key not in store.secrets.keys:
@@ -97,8 +96,8 @@ def opened(file: Path, home: Path) -> Iterator[Archive]:
     Unavailable
         It is damaged, of a newer version, or its key does not open its store.
     """
-    with TemporaryDirectory(prefix=".restore-", dir=home) as name:
-        archive = unpack(file, Path(name))
+    with private_folder(home, "restore") as folder:
+        archive = unpack(file, folder)
         manifest = archive.manifest
         identity = Identity(manifest.store, manifest.revision, manifest.key)
         if manifest.database == "sqlite":
@@ -161,28 +160,22 @@ def restore(store: Store, archive: Archive, home: Path) -> Path | None:
         The folder where the state before is; None where there was none.
     """
     key = store.secrets.place
-    aside = home / f"before-restore-{stamp()}"
-    aside.mkdir(mode=0o700)
-    try:
-        _set_aside(store, key, aside)
-    except BaseException:
-        shutil.rmtree(aside)
-        raise
+    aside = _set_aside(store, key, home)
     mine = list(archive.keys.values())
     if key is not None:
         key.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         write_keys(key, dict.fromkeys([*mine, *_present(key)]))
     if store.path is None:
+        # What was there took its time.
+        with store.translating(), alone(store) as connection:
+            check_unused(store, connection)
         dumps.load(store.url, archive.database)
     else:
         store.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         _switch(store.path, archive.database)
     if key is not None:
         write_keys(key, mine)
-    if any(aside.iterdir()):
-        return aside
-    aside.rmdir()
-    return None
+    return aside
 
 
 # -- inside ------------------------------------------------------------------------------
@@ -215,7 +208,7 @@ def _copy(store: Store, copy: Path) -> Identity | None:
 @contextmanager
 def _snapshot(store: Store) -> Iterator[tuple[Connection, str]]:
     """Open a connection to PostgreSQL, and the name of what it sees for other ones."""
-    engine = create_engine(store.url, poolclass=NullPool, isolation_level="REPEATABLE READ")
+    engine = plain_engine(store, isolation_level="REPEATABLE READ")
     try:
         with engine.connect() as connection:
             said = connection.exec_driver_sql("SELECT pg_export_snapshot()")
@@ -264,8 +257,20 @@ def _present(key: Path) -> Iterable[bytes]:
         return []
 
 
-def _set_aside(store: Store, key: Path | None, aside: Path) -> None:
-    """Keep the present state in a folder, without taking anything away."""
+def _set_aside(store: Store, key: Path | None, home: Path) -> Path | None:
+    """Keep the present state in a folder, there as a whole or not at all; take nothing away."""
+    with private_folder(home, "aside") as folder:
+        state, aside = folder / "state", home / f"before-restore-{stamp()}"
+        state.mkdir(mode=0o700)
+        _copy_state(store, key, state)
+        if not any(state.iterdir()):
+            return None
+        state.rename(aside)
+    sync_folder(home)
+    return aside
+
+
+def _copy_state(store: Store, key: Path | None, aside: Path) -> None:
     if key is not None and key.is_file():
         shutil.copy(key, aside / KEYS)
         (aside / KEYS).chmod(0o600)
@@ -285,7 +290,6 @@ def _set_aside(store: Store, key: Path | None, aside: Path) -> None:
         with each.open("rb") as file:
             os.fsync(file.fileno())
     sync_folder(aside)
-    sync_folder(aside.parent)
 
 
 def _switch(path: Path, new: Path) -> None:
@@ -293,13 +297,13 @@ def _switch(path: Path, new: Path) -> None:
     for suffix in BESIDE[1:]:
         path.with_name(path.name + suffix).unlink(missing_ok=True)
     # `new` may lie on another file system than a store at a URL.
-    staged = path.with_name(f".{path.name}.{os.getpid()}.new")
+    beside = staged(path)
     try:
-        shutil.copy(new, staged)
-        staged.chmod(0o600)
-        with staged.open("rb") as file:
+        shutil.copy(new, beside)
+        beside.chmod(0o600)
+        with beside.open("rb") as file:
             os.fsync(file.fileno())
-        staged.replace(path)
+        beside.replace(path)
     finally:
-        staged.unlink(missing_ok=True)
+        beside.unlink(missing_ok=True)
     sync_folder(path.parent)

@@ -86,15 +86,10 @@ class Store:
         """
         if self._engines:
             return
-        from .schema import ensure_schema
+        from .schema import ensure_schema, importing
 
-        try:
+        with importing():
             self._connect()
-        except ImportError as error:
-            raise Unavailable(
-                f"PostgreSQL needs the library {error.name}, which is not installed.",
-                "Install it with `pip install 'jupyter-ext[postgres]'`.",
-            ) from error
         try:
             self.secrets.load()
             await ensure_schema(self)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import re
+import signal
 import subprocess
+import sys
 from pathlib import Path
 
 from sqlalchemy import URL
@@ -75,10 +78,24 @@ def _execute(program: str, arguments: list[str], environment: dict[str, str]) ->
         text=True,
         errors="replace",
         check=False,
+        preexec_fn=_end_with_us,
     )
     if done.returncode != 0:
         lines = done.stderr.strip().splitlines()[:3]
         raise Unavailable(f"{program} failed: {' '.join(lines) or done.returncode}")
+
+
+_LIBC = ctypes.CDLL(None)
+"""Loaded here: nothing may be loaded between fork and exec."""
+
+PR_SET_PDEATHSIG = 1
+"""Source: ``linux/prctl.h``."""
+
+
+def _end_with_us() -> None:
+    """Have the program end where this process is killed: a server may start then."""
+    if sys.platform == "linux":
+        _LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def _newest(program: str) -> str:

@@ -10,9 +10,9 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, create_engine, event, inspect, text
+from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
 from sqlalchemy.pool import NullPool
 
 from ..errors import Unavailable
@@ -88,7 +88,7 @@ def alone(store: Store) -> Iterator[Connection]:
         event.listen(engine, "connect", _prepare)
         event.listen(engine, "begin", lambda c: c.exec_driver_sql("BEGIN EXCLUSIVE") and None)
     else:
-        engine = create_engine(store.url, poolclass=NullPool)
+        engine = plain_engine(store)
     try:
         with engine.begin() as connection:
             if not store.is_sqlite:
@@ -96,6 +96,24 @@ def alone(store: Store) -> Iterator[Connection]:
             yield connection
     finally:
         engine.dispose()
+
+
+def plain_engine(store: Store, **options: Any) -> Engine:
+    """Make an engine without a loop, for a store on PostgreSQL; `Unavailable` without psycopg."""
+    with importing():
+        return create_engine(store.url, poolclass=NullPool, **options)
+
+
+@contextmanager
+def importing() -> Iterator[None]:
+    """Say what to install where the library of the database is missing."""
+    try:
+        yield
+    except ImportError as error:
+        raise Unavailable(
+            f"PostgreSQL needs the library {error.name or 'psycopg'}, which is not installed.",
+            "Install it with `pip install 'jupyter-ext[postgres]'`.",
+        ) from error
 
 
 def _prepare(connection: sqlite3.Connection, _record: object) -> None:

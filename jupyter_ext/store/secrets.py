@@ -15,6 +15,7 @@ from sqlalchemy import select
 
 from ..errors import Unavailable
 from .base import Fact
+from .scratch import staged
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncSession
@@ -226,7 +227,7 @@ def write_keys(path: Path, keys: Iterable[bytes]) -> None:
     """
     # A link leads to where the file is kept, and stays one.
     path = path.resolve()
-    new = path.with_name(f"{path.name}.{os.getpid()}.new")
+    new = staged(path)
     try:
         descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(descriptor, "wb") as file:

@@ -12,9 +12,12 @@ import stat
 import subprocess
 import sys
 import tarfile
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Any
 
+import psycopg
 import pytest
 from sqlalchemy import select
 
@@ -24,6 +27,7 @@ from jupyter_ext.store.base import Fact
 
 from ..engines.jupyter import ROOT
 from ..engines.postgres import PostgresServer
+from ..engines.scratch import wait_until
 from ..engines.stores import KEY
 from .conftest import Pig
 
@@ -319,3 +323,81 @@ def test_somebody_elses_home_is_left_to_them(
         ran = pig("admin", *words)
         assert (ran.code, f"sudo -u '#{owner}'" in ran.err) == (4, True)
     assert not file.exists()
+
+
+def test_without_the_library_it_says_what_to_install(
+    pig: Pig, tmp_path: Path, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = tmp_path / "the.key"
+    key.write_text(KEY)
+    words = ["--store-url", "postgresql://x@127.0.0.1:1/x", "--store-key-file", str(key)]
+    words += ["--home", str(tmp_path)]
+    monkeypatch.setitem(sys.modules, "psycopg", None)
+    for verb in (["backup", str(file)], ["rotate-key"]):
+        ran = pig("admin", *verb, *words)
+        assert (ran.code, "pip install 'jupyter-ext[postgres]'" in ran.err) == (1, True), ran.err
+
+
+HELD = """
+import sys
+from pathlib import Path
+from jupyter_ext.cli.program import run
+print("begun", flush=True)
+sys.exit(run(sys.argv[1:]))
+"""
+
+
+@contextmanager
+def held(url: str) -> Iterator[psycopg.Connection[Any]]:
+    """Keep a table from everybody, so that whoever copies the store stops there."""
+    with psycopg.connect(url) as connection:
+        connection.execute("LOCK TABLE audit IN ACCESS EXCLUSIVE MODE")
+        yield connection
+        connection.rollback()
+
+
+def killed_at(url: str, *words: str) -> None:
+    """Kill the program while one of PostgreSQL's own waits in the store."""
+    running = subprocess.Popen([sys.executable, "-c", HELD, "admin", *words], cwd=ROOT)
+    waits = (
+        "SELECT pid FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+        " AND datname = current_database() AND application_name LIKE 'pg\\_%'"
+    )
+    with psycopg.connect(url, autocommit=True) as looking:
+        wait_until(lambda: looking.execute(waits).fetchall(), "a program that waits", 30, 0.05)
+        running.kill()
+        running.wait(10)
+
+
+@pytest.mark.postgres
+def test_killed_while_postgresqls_programs_work_nothing_goes_on_and_nothing_is_left(
+    pig: Pig, postgres_server: PostgresServer, tmp_path: Path, file: Path
+) -> None:
+    key, home = tmp_path / "the.key", tmp_path / "home"
+    key.write_text(KEY)
+    home.mkdir(mode=0o700)
+    with postgres_server.database() as url:
+        words = ["--store-url", url, "--home", str(home), "--store-key-file", str(key)]
+        note(Store(url, key_file=key), "first")
+        with held(url):
+            killed_at(url, "backup", str(file), *words)
+        assert len(left := list(tmp_path.glob(".jupyter_ext-backup-*"))) == 1
+        os.utime(left[0], (0, 0))
+        assert pig("admin", "backup", str(file), *words).code == 0
+        assert not list(tmp_path.glob(".*"))
+        note(Store(url, key_file=key), "second")
+        # Only what is dropped waits for it: what is kept before was dumped.
+        with psycopg.connect(url) as reader:
+            reader.execute("SELECT FROM audit")
+            killed_at(url, "restore", str(file), "--yes", *words)
+        programs = "SELECT FROM pg_stat_activity WHERE application_name LIKE 'pg\\_%'"
+        with psycopg.connect(url, autocommit=True) as looking:
+            wait_until(lambda: not looking.execute(programs).fetchall(), "its end", 10, 0.05)
+        assert note(Store(url, key_file=key)) == "second"
+        for each in home.glob(".jupyter_ext-*"):
+            os.utime(each, (0, 0))
+        assert pig("admin", "restore", str(file), "--yes", *words).code == 0
+        assert note(Store(url, key_file=key)) == "first"
+        assert not list(home.glob(".*"))
+        assert len(list(home.glob("before-restore-*"))) == 2
+        assert key.read_text().split() == [KEY]

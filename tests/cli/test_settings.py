@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
 import stat
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import IO
 
 import pytest
+import ruamel.yaml
 
 from jupyter_ext.postgres.settings import PostgresSettings
-from jupyter_ext.settings_file import SettingsFile
+from jupyter_ext.settings_file import SettingsFile, write
 
 from .conftest import Pig
 
@@ -51,6 +55,8 @@ def test_comments_and_what_else_is_there_stay(pig: Pig, file: Path) -> None:
         ("database.port", "many", "database.port can't be 'many'"),
         ("database.port", "70000", "database.port can't be '70000'"),
         ("system.registration", "often", "closed"),
+        ("services.warning_seconds", "nan", "services.warning_seconds can't be 'nan'"),
+        ("storage.keep_replaced_days", "9" * 30, "storage.keep_replaced_days can't be"),
     ],
 )
 def test_what_can_not_be_meant_is_named_and_not_written(
@@ -62,13 +68,60 @@ def test_what_can_not_be_meant_is_named_and_not_written(
     assert not file.exists()
 
 
+def test_a_file_stays_whose_it_is_and_what_was_left_half_written_opens_nothing(
+    pig: Pig, file: Path
+) -> None:
+    file.parent.mkdir()
+    file.write_text("storage: {secret_key: old}\n")
+    whose = 65534 if os.geteuid() == 0 else os.geteuid()
+    os.chown(file, whose, -1)
+    # Killed after it was made readable, before it was in its place.
+    left = file.with_name(f".{file.name}.new")
+    left.write_text("")
+    left.chmod(0o644)
+    seen = []
+
+    def look(_settings: object, stream: IO[str]) -> None:
+        seen.append(stat.S_IMODE(os.fstat(stream.fileno()).st_mode))
+        stream.write("storage: {secret_key: new}\n")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ruamel.yaml.YAML, "dump", lambda _yaml, data, stream: look(data, stream))
+        assert pig("config", "set", "storage.secret_key", "new").code == 0
+    assert (seen, left.exists(), file.stat().st_uid) == ([0o600], False, whose)
+
+
+def test_two_who_write_at_once_lose_nothing(file: Path) -> None:
+    keys = ["port", "connections_per_user", "size_interval"]
+    with ThreadPoolExecutor(3) as threads:
+        for number in range(1, 11):
+            for done in [threads.submit(write, file, "database", key, number) for key in keys]:
+                done.result(30)
+            found = SettingsFile.read(str(file), {})
+            assert [found.get("database", key) for key in keys] == [str(number)] * 3
+    assert [each.name for each in file.parent.iterdir()] == [file.name]
+
+
+def test_a_link_to_the_file_stays_one(pig: Pig, file: Path, tmp_path: Path) -> None:
+    file.parent.mkdir()
+    kept = tmp_path / "kept.yml"
+    kept.write_text("database: {port: 1}\n")
+    file.symlink_to(kept)
+    assert pig("config", "set", "database.port", "2").code == 0
+    assert (file.is_symlink(), kept.read_text()) == (True, "database: {port: 2}\n")
+
+
 def test_a_broken_file_is_named(pig: Pig, file: Path) -> None:
     file.parent.mkdir()
-    for text, said in (("a: [", "is no YAML"), ("- a", "holds no sections")):
-        file.write_text(text)
+    for text, said in (
+        ("a: [", "is no YAML"),
+        ("- a", "holds no sections"),
+        ("a: \udcff", "is no YAML"),
+    ):
+        file.write_text(text, errors="surrogateescape")
         for arguments in (("config", "show"), ("config", "set", "database.port", "5"), ("status",)):
             ran = pig(*arguments)
-            assert (ran.code, file.read_text()) == (2, text)
+            assert (ran.code, file.read_text(errors="surrogateescape")) == (2, text)
             assert said in ran.err
             assert str(file) in ran.err
 

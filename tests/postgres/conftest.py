@@ -47,7 +47,7 @@ def settings(folder: Path, **more: Any) -> dict[str, dict[str, Any]]:
     return {
         "JupyterExt": {"rate_limits": UNLIMITED, "cluster_dir": str(folder)},
         "PostgresSettings": more,
-        "BackupSettings": {"watch_interval": 1, "daily": 2},
+        "BackupSettings": {"watch_interval": 1, "daily": 2, "loading_seconds": 3},
     }
 
 

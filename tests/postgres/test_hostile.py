@@ -9,6 +9,7 @@ import httpx
 import psycopg
 import pytest
 
+from ..engines.scratch import wait_until
 from .conftest import Desk
 from .test_databases import listed, run, url_of
 
@@ -17,6 +18,22 @@ pytestmark = pytest.mark.postgres
 
 def leave(desk: Desk, name: str, **how: str) -> httpx.Response:
     return desk.admin.delete(f"users/{name}", params=how)
+
+
+class TestLog:
+    def test_what_users_get_wrong_fills_no_disk(self, desk: Desk) -> None:
+        with desk.user("loud") as loud:
+            url = desk.made(loud, "megaphone")["connection_url"]
+        [log] = desk.folder.glob("*/postgresql.log")
+        text = "DO $$ BEGIN FOR i IN 1..72 LOOP RAISE WARNING '%', repeat('x', 1 << 20); END LOOP;"
+        with psycopg.connect(url, autocommit=True) as connection:
+            connection.execute(f"{text} RAISE WARNING 'the last'; END $$")
+        wait_until(lambda: log.stat().st_size < 64 << 20, "a shorter log", 30)
+        wait_until(lambda: b"the last" in log.read_bytes()[-4096:], "its end", 30)
+        run(url, "DO $$ BEGIN RAISE WARNING 'once more'; END $$")
+        wait_until(lambda: b"once more" in log.read_bytes()[-4096:], "what came since", 30)
+        assert b"\0" not in log.read_bytes()
+        leave(desk, "loud", purge="true")
 
 
 class TestLeaving:
@@ -53,6 +70,7 @@ class TestLeaving:
             "SET default_transaction_read_only = on",
             "SET local_preload_libraries = 'none'",
             "SET statement_timeout = 1",
+            "SET idle_session_timeout = 1",
             "ALLOW_CONNECTIONS false",
             "IS_TEMPLATE true",
             "CONNECTION LIMIT 0",

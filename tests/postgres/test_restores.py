@@ -294,12 +294,91 @@ class TestRefusals:
             assert bea.get("databases").json()["databases"] == []
             nothing_is_left(desk)
 
+    def test_somebody_whose_code_never_ends_keeps_nobody_from_restoring(self, desk: Desk) -> None:
+        with desk.user("mal") as mal, desk.user("pam") as pam:
+            url = table(mal, "mals")
+            write(url, 1)
+            run(
+                url,
+                "CREATE FUNCTION endless(int) RETURNS int IMMUTABLE LANGUAGE sql AS 'SELECT $1'",
+            )
+            run(url, "CREATE INDEX ON log (endless(n))")
+            run(
+                url,
+                "CREATE OR REPLACE FUNCTION endless(int) RETURNS int IMMUTABLE LANGUAGE plpgsql AS"
+                " 'BEGIN PERFORM pg_catalog.set_config(''application_name'', ''psql'', false);"
+                " PERFORM pg_catalog.pg_sleep(900); RETURN $1; END'",
+            )
+            hers = table(pam, "pams")
+            write(hers, 1)
+            backup = taken(desk.admin, databases=["mals", "pams"])
+            write(hers, 2)
+            begun = [
+                client.post(
+                    f"backups/{backup['id']}/restore",
+                    json={"databases": [name]},
+                    headers={"Prefer": "respond-async"},
+                ).json()["id"]
+                for client, name in ((mal, "mals"), (pam, "pams"))
+            ]
+            wait_until(
+                lambda: "of another restore" in pam.get(f"operations/{begun[1]}").json()["message"],
+                "what it waits for",
+                30,
+            )
+
+            wait_until(
+                lambda: pam.get(f"operations/{begun[1]}").json()["state"] == "succeeded",
+                "her restore",
+                90,
+                0.2,
+            )
+
+            assert rows(hers) == [1]
+            ended = mal.get(f"operations/{begun[0]}").json()
+            assert ended["state"] == "failed", ended
+            assert "others wait" in str(ended["error"])
+            sleeping = "SELECT FROM pg_stat_activity WHERE wait_event = 'PgSleep'"
+            assert run(url_of(desk.admin, "postgres"), sleeping) == []
+            nothing_is_left(desk)
+
+
+class TestLeft:
+    def test_what_was_loaded_when_postgresql_went_is_removed_when_it_is_back(
+        self, desk: Desk
+    ) -> None:
+        # A restore that failed on a full disk waits for PostgreSQL, but not after it was killed.
+        left, hers = f"restore-{'0' * 24}-0", f"restore-{'1' * 24}-0"
+        with desk.user("ria") as ria:
+            url = table(ria, hers)
+            run(url, f'ALTER DATABASE "{hers}" CONNECTION LIMIT 1')
+            super_url = url_of(desk.admin, "postgres")
+            run(super_url, f'CREATE DATABASE "{left}" CONNECTION LIMIT 0')
+            run(super_url, 'CREATE DATABASE "restore-mine" CONNECTION LIMIT 0')
+            assert desk.admin.post("services/postgres/restart").status_code == 200
+
+            there = (
+                "SELECT datname::text FROM pg_database WHERE datname LIKE 'restore-%' ORDER BY 1"
+            )
+
+            names = run(url_of(desk.admin, "postgres"), there)
+            assert names == [(hers,), ("restore-mine",)]
+            run(url_of(desk.admin, "postgres"), 'DROP DATABASE "restore-mine"')
+            assert ria.delete(f"databases/{hers}").status_code == 200
+
 
 class TestBeside:
     def test_a_cluster_is_left_beside_until_it_is_removed(self, desk: Desk) -> None:
         with desk.user("sid") as sid:
             url = table(sid, "sids")
             write(url, 1)
+            # One user's settings must not keep all others from restoring.
+            for name, setting in (
+                ("hasty", "idle_session_timeout = 1"),
+                ("mumbling", "client_encoding = SQL_ASCII"),
+            ):
+                table(sid, name)
+                run(url, f"ALTER DATABASE {name} SET {setting}")
             backup = taken(desk.admin)
             write(url, 2)
             path = f"backups/{backup['id']}/restore"

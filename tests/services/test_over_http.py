@@ -248,6 +248,24 @@ async def test_editor_that_dies_at_once_is_told_with_its_last_words(tmp_path: Pa
     await dying.end(leave=False)
 
 
+async def test_what_can_not_be_written_down_is_told_and_nothing_runs(tmp_path: Path) -> None:
+    place = tmp_path / "services"
+    # As on a disk that is full: it can't be replaced.
+    (place / "vscode.json" / "x").mkdir(parents=True)
+    editor = Supervised(
+        "vscode",
+        EDITOR,
+        secret_variable="HASHED_PASSWORD",
+        folder=tmp_path,
+        place=place,
+        cure="",
+    )
+    for act in (editor.start, editor.stop):
+        with pytest.raises(Unavailable, match=r"can't be written.*disk full"):
+            await act()
+    assert editor.child is None
+
+
 async def test_two_servers_never_start_it_twice(tmp_path: Path) -> None:
     both = [
         Supervised(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -26,6 +28,7 @@ HIDDEN = [
     "PGPASSWORD=0123456789abcdef psql",
     "ALTER ROLE ann PASSWORD '0123456789abcdef'",
     "postgresql://ann:0123456789abcdef@127.0.0.1:5432/mine",
+    "my-own_secret-key: 0123456789abcdef",
     "The first administrator is 'admin', password 0123456789abcdef.",
     "key jx_0123456789abcdef was used",
 ]
@@ -41,6 +44,30 @@ def test_secret_is_hidden(line: str) -> None:
     found = logs.clean(line)
     assert "0123456789abcdef" not in found
     assert logs.HIDDEN in found
+
+
+HEAVY = ["-password", "a-", "a.", "a://x:", "password '", "bearer ", "eyJa."]
+
+
+@pytest.mark.parametrize("part", HEAVY)
+def test_a_line_that_somebody_made_for_it_keeps_nobody_waiting(part: str) -> None:
+    # A statement that fails is in the log as it was sent.
+    begun = time.monotonic()
+    logs.clean(part * (20_000 // len(part)))
+    assert time.monotonic() - begun < 2
+
+
+def test_a_line_of_a_year_that_is_none_here_has_no_time() -> None:
+    lines = ["\t9999-12-31 23:59:59-14:00 x", "0001-01-01 00:00:00+14:00 x"]
+    assert [logs.moment_of(line) for line in lines] == [None, None]
+
+
+def test_what_lies_in_a_logs_place_and_is_none_is_not_read(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("of somebody else\n")
+    (tmp_path / "link").symlink_to(tmp_path / "secret")
+    os.mkfifo(tmp_path / "pipe")
+    assert logs.read(tmp_path / "link", 2, None) == []
+    assert logs.read(tmp_path / "pipe", 2, None) == []
 
 
 def test_terminals_of_readers_are_left_alone() -> None:

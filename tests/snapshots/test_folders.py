@@ -56,9 +56,14 @@ def _named_or_computed(tmp_path: Path) -> None:
     computed = found(None, account("ann"), files=lambda who: f"{tmp_path}/x-{who.username}")
     assert by_name.path == tmp_path / "ann" and computed.path == tmp_path / "x-ann"
     assert (by_name.user.uid, by_name.user.gid) == (5431, 5432)
-    # What users have below the administrator's root is theirs.
-    for name in ("ann", "x-ann"):
-        assert tmp_path / name in found(tmp_path, account("admin", "admin")).untouched
+    # What users have below the administrator's root is theirs, however deep.
+    deep = tmp_path / "course" / "2026" / "ben"
+    (deep / "work").mkdir(parents=True)
+    for each in (deep, deep / "work"):
+        os.chown(each, 5433, 5433)
+    (tmp_path / "course" / "link").symlink_to(deep)
+    whose = {tmp_path / "ann", tmp_path / "x-ann", deep}
+    assert {*found(tmp_path, account("admin", "admin")).untouched} == whose
     tmp_path.chmod(0o700)
     assert f"can't enter {tmp_path}" in found(
         None, account("ann"), files=f"{tmp_path}/{{username}}"

@@ -214,6 +214,27 @@ class TestUsers:
             assert gone["freed_bytes"] > 50 << 20
             (home / "large").unlink()
 
+    def test_a_database_that_is_made_while_it_is_taken_is_in_it(self, world: World) -> None:
+        with world.user("lee") as lee:
+            table(lee, "early")
+            begun = lee.post(
+                "snapshots",
+                json={"name": "x", "parts": ["databases"]},
+                headers={"Prefer": "respond-async"},
+            ).json()["id"]
+            one = f"operations/{begun}"
+            # There is no backup yet that has hers.
+            wait_until(lambda: "backup" in lee.get(one).json()["message"], "the backup", 30, 0.01)
+            write(table(lee, "late"), 1)
+            wait_until(lambda: lee.get(one).json()["state"] == "succeeded", "its end", 90, 0.2)
+
+            kept = lee.get("snapshots/x").json()["parts"]
+
+            assert [each["name"] for each in kept] == ["database:early", "database:late"]
+            assert lee.delete("databases/late").status_code == 200
+            restored(lee, "x")
+            assert rows(url_of(lee, "late")) == [1]
+
     def test_a_folder_that_may_lead_elsewhere_is_left_out(self, world: World) -> None:
         reasons = {}
         for name, uid in (("roots", 0), ("linked", UID), ("nowhere", UID)):

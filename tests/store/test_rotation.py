@@ -197,14 +197,15 @@ rotation.rotate(Store(url, key_file=Path(file)), progress)
 """
 
 
-@pytest.mark.parametrize("step", STEPS)
+KILLS: list[Any] = [("sqlite", step) for step in STEPS]
+KILLS.append(pytest.param("postgres", "within", marks=pytest.mark.postgres))
+
+
+@pytest.mark.parametrize(("store_url", "step"), KILLS, indirect=["store_url"])
 def test_killed_anywhere_all_can_be_read_and_the_next_run_ends_it(
-    tmp_path: Path, sqlite_template: Path, step: str
+    store_url: str, key_file: Path, step: str
 ) -> None:
-    path, key_file = tmp_path / "store.db", tmp_path / "the.key"
-    path.write_bytes(sqlite_template.read_bytes())
-    key_file.write_text(KEY)
-    url = f"sqlite:///{path}"
+    url = store_url
 
     async def look() -> str:
         store = Store(url, key_file=key_file)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from pathlib import Path
 
 import click
 
@@ -52,6 +53,8 @@ def start(session: Session, service: str | None) -> View:
 @pass_session
 def stop(session: Session, service: str | None, yes: bool) -> View:
     """Stop a service, or all: the server itself last, with its kernels."""
+    if (left := _left(session, service)) is not None:
+        return left
     asked = _asked(session, service, ("running", "starting", "failed"))
     _confirm(session, asked, yes, "Stop the server too, and shut its kernels down?")
     return _each(session, "stop", "Stopped", asked)
@@ -105,6 +108,23 @@ def _asked(session: Session, service: str | None, states: Sequence[str]) -> list
         if each["status"] in states and each["actions"] and each["kind"] != "systemd"
     ]
     return sorted(found, key=lambda name: name == OWN)
+
+
+def _left(session: Session, service: str | None) -> View | None:
+    """Without a server, stop what one that was killed left; None where there is a server."""
+    try:
+        _ = session.client
+    except Unavailable:
+        from ...client.discovery import default_home
+        from ...services.child import end_left
+
+        named = session.environ.get("PIG_HOME")
+        home = Path(named).expanduser() if named else default_home(session.environ)
+        if not (ended := end_left(home, service, wanted=False)):
+            raise
+        text = f"Stopped {', '.join(ended)}, which a killed server had left."
+        return Done(text, [Thing({"name": name, "status": "stopped"}) for name in ended])
+    return None
 
 
 def _confirm(session: Session, names: Sequence[str], yes: bool, question: str) -> None:
