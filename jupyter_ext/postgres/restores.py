@@ -17,12 +17,13 @@ from ..errors import PlatformError
 from ..operations.running import Progress, Resumed, Running
 from ..operations.schemas import Operation, Recovered
 from ..store.types import new_id, utcnow
+from . import some_databases
 from .archiving import Archiving
 from .backup_schemas import NewRestore, Restore, Sizes
 from .backup_taking import BackupTaker
 from .backups import BackupManager
 from .beside import ROOM, Beside
-from .catalog import Catalog, no_database
+from .catalog import Catalog
 from .cluster_restore import ClusterRestore
 from .database_restore import DatabaseRestore, Loaded
 from .directory import Publisher
@@ -124,15 +125,13 @@ class RestoreManager:
         if not body.dry_run:
             driver = await self._archiving.driver()
         target = await find_target(driver, known, body)
-        there = await driver.databases(target.backup.label) if names and caller.is_admin else names
-        if missing := [name for name in names if name not in there]:
-            raise no_database(missing[0])
+        since = await self._databases.made_since(driver, target, names)
         mark = new_id("restore")
         moves = moves_of(names, mark, utcnow())
         if body.mode == "in_place":
             await self._databases.check(caller, moves)
         kept = self._cluster.kept_folder()
-        shown = await self._expected(id, driver, body, target, moves, kept)
+        shown = await self._expected(id, driver, body, target, moves, kept, whole=bool(since))
         if body.dry_run:
             return shown
         await self._beside.check_room(driver.place, shown.bytes.side)
@@ -171,7 +170,8 @@ class RestoreManager:
         kept = self._cluster.kept_folder()
         body = NewRestore(target_time=moment, timeline=timeline, databases=list(names))
         id = await self._backups.id_of(backup)
-        shown = await self._expected(id, driver, body, target, moves, kept)
+        since = await self._databases.made_since(driver, target, names)
+        shown = await self._expected(id, driver, body, target, moves, kept, whole=bool(since))
         plan = self._beside.plan(driver.place)
 
         async def run(caller: Account, progress: Progress) -> Restore:
@@ -274,14 +274,9 @@ class RestoreManager:
         loaded: Sequence[Loaded] = ()
         await self._databases.check(caller, moves)
         try:
-            await side.recover(
-                driver,
-                target.backup.label,
-                to=target.to,
-                timeline=target.timeline,
-                databases=[each.name for each in moves],
-                progress=progress.report,
-                enter=progress.enter,
+            names = [each.name for each in moves]
+            await some_databases.recover(
+                self._beside, side, driver, target, names, progress.report, progress.enter
             )
             progress.enter(RestorePhase.LOADING)
             loaded = await self._databases.load(caller, side.place, moves, mark, progress)
@@ -331,15 +326,15 @@ class RestoreManager:
         target: Target,
         moves: Sequence[Move],
         kept: Path,
+        *,
+        whole: bool,
     ) -> Restore:
         sizes = await self._catalog.sizes()
-        size = target.backup.database_size
-        if moves:
+        size, live = target.backup.database_size, sum(sizes.values())
+        if moves and not whole:
             # Only theirs are restored beside; then they are copied.
             known = sum(sizes.get(each.name, 0) for each in moves)
-            whole = sum(sizes.values())
-            size = min(size, known + whole // 10 + (64 << 20)) if known else size
-        live = sum(sizes.values())
+            size = min(size, known + live // 10 + (64 << 20)) if known else size
         keeping = sum(sizes.get(each.name, 0) for each in moves) if moves else live
         stays = {"cluster": str(kept)}
         if moves:

@@ -84,6 +84,7 @@ class SideCluster:
         to: datetime | None = None,
         timeline: int | None = None,
         databases: Sequence[str] | None = None,
+        whole: bool = False,
         keep_wal: bool = False,
         progress: Progress | None = None,
         enter: Enter = unheard,
@@ -98,6 +99,8 @@ class SideCluster:
         ----------
         to, timeline, databases, progress
             As in `PgBackRest.restore`.
+        whole
+            Others are restored with their files, too, though only `databases` are wanted.
         keep_wal
             It is meant to take its origin's place: the WAL and the history of its new timeline wait
             in its folder until it archives. Otherwise they go away.
@@ -108,6 +111,8 @@ class SideCluster:
         ------
         Conflict
             Something is there already.
+        OtherFiles
+            By the moment a name had become another database's than the one in the backup.
         InvalidRequest
             The archive does not reach the moment.
         NotFound
@@ -121,12 +126,14 @@ class SideCluster:
         try:
             await on_disk(partial(make_folder, self.folder, self.place.user))
             enter(RestorePhase.COPYING)
+            files = None if whole else databases
+            known = await backups.numbers(label) if files else {}
             await backups.restore(
                 self.place.data,
                 label,
                 to=to,
                 timeline=timeline,
-                databases=databases,
+                databases=files,
                 progress=progress,
             )
             enter(RestorePhase.RECOVERING)
@@ -137,7 +144,8 @@ class SideCluster:
             if not ended:
                 raise await on_disk(partial(self._why, to, log))
             enter(RestorePhase.PROVING)
-            return await prove(self.place, read_recovery(log), to, databases, begun)
+            numbers = {name: known[name] for name in files or ()}
+            return await prove(self.place, read_recovery(log), to, databases, begun, numbers)
         except ProgramFailed as error:
             log = await on_disk(self._read_log) or str(error)
             problem = await on_disk(partial(self._why, to, log))

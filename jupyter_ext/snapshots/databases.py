@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ..accounts.schemas import Account
-from ..errors import Forbidden, InvalidRequest, PlatformError, Unavailable
+from ..errors import Conflict, Forbidden, InvalidRequest, PlatformError, Unavailable
 from ..operations.running import Progress
 from ..operations.schemas import Operation
 from ..postgres.connections import connected
@@ -24,7 +24,9 @@ from .schemas import Group
 
 if TYPE_CHECKING:
     from ..postgres.archiving import Archiving
+    from ..postgres.backup_book import BackupBook
     from ..postgres.backup_taking import BackupTaker
+    from ..postgres.backups import BackupManager
     from ..postgres.catalog import Catalog
     from ..postgres.claims import Claims
     from ..postgres.pgbackrest import PgBackRest
@@ -33,6 +35,8 @@ if TYPE_CHECKING:
 
 CLUSTER = "cluster"
 PREFIX = "database:"
+
+REMOVED = "The backups that led to it were removed (BackupSettings.keep_days)."
 
 SECOND = timedelta(seconds=1)
 
@@ -53,12 +57,16 @@ class DatabaseKeeper:
         restores: RestoreManager,
         catalog: Catalog,
         claims: Claims,
+        backups: BackupManager,
+        notes: BackupBook,
     ) -> None:
         self._archiving = archiving
         self._taker = taker
         self._restores = restores
         self._catalog = catalog
         self._claims = claims
+        self._backups = backups
+        self._notes = notes
 
     async def take(
         self, caller: Account, mark: str, progress: Progress, names: Sequence[str] | None = None
@@ -80,8 +88,8 @@ class DatabaseKeeper:
         made = max(wanted.values(), default=None)
         await self._backed_up(driver, caller, made, progress)
         await progress.update(message="Keeping this moment of the databases")
-        moment, timeline = await self._moment(driver, made)
-        facts = {"moment": moment.isoformat(), "timeline": timeline}
+        moment, timeline, labels = await self._moment(driver, made)
+        facts = {"moment": moment.isoformat(), "timeline": timeline, "backups": labels}
         sizes = await self._catalog.sizes()
         if whole:
             return [Kept(CLUSTER, "cluster", sum(sizes.values()), facts=facts)]
@@ -97,25 +105,12 @@ class DatabaseKeeper:
         return Freed()
 
     async def gone(self, owner: str, parts: Sequence[Kept]) -> Sequence[str]:
-        """Tell to which moments no backup leads any more."""
+        """Tell to which moments no backup leads any more, by what is noted of backups."""
         if not parts:
             return []
-        try:
-            driver = await self._archiving.existing()
-            windows = await driver.recovery_windows() if driver is not None else []
-        except Unavailable as error:
-            return [error.what] * len(parts)
-        why = "The backups that led to it were removed (BackupSettings.keep_days)."
-        return [
-            ""
-            if any(
-                window.timeline == part.facts["timeline"]
-                and window.first <= _moment(part) <= window.last
-                for window in windows
-            )
-            else why
-            for part in parts
-        ]
+        # Later backups lead to no earlier moment: of those that did, one has to be there still.
+        there = (await self._notes.all()).keys()
+        return ["" if there & {*part.facts["backups"]} else REMOVED for part in parts]
 
     async def plan(self, caller: Account, parts: Sequence[Kept], mark: str) -> RestoreTask | None:
         """Return the restore of parts, to be written down before it begins.
@@ -124,7 +119,7 @@ class DatabaseKeeper:
         ------
         Forbidden
             The cluster is to be restored by somebody who is no administrator.
-        InvalidRequest
+        Conflict
             The moment can't be reached any more.
         Unavailable
             There is no room for it, or the repository is away.
@@ -135,9 +130,16 @@ class DatabaseKeeper:
             raise Forbidden("Only an administrator restores the whole cluster.")
         names = [str(part.facts["name"]) for part in parts if part.kind == "database"]
         first = parts[0]
-        return await self._restores.to_moment(
-            _moment(first), int(first.facts["timeline"]), names, mark
-        )
+        try:
+            return await self._restores.to_moment(
+                _moment(first), int(first.facts["timeline"]), names, mark
+            )
+        except InvalidRequest as error:
+            raise Conflict(
+                "snapshot",
+                first.name,
+                f"{first.name} can't be restored any more: {error.message} Name the other parts.",
+            ) from error
 
     # -- inside --------------------------------------------------------------------------------
 
@@ -179,19 +181,26 @@ class DatabaseKeeper:
             # Its own phases are not to be taken for those of a restore.
             await self._taker.take_now(caller.id)
 
-    async def _moment(self, driver: PgBackRest, made: datetime | None) -> tuple[datetime, int]:
-        """Return a moment of now that can be restored from a backup since `made`."""
+    async def _moment(
+        self, driver: PgBackRest, made: datetime | None
+    ) -> tuple[datetime, int, Sequence[str]]:
+        """Return a moment of now that can be restored from a backup since `made`.
+
+        With it come its timeline and the labels of the backups that lead there.
+        """
         problem: PlatformError | None = None
         for _ in range(TRIES):
             moment = await write_marker(driver)
             timeline = await _timeline(driver)
             try:
-                source, _ = await driver.source(moment, timeline)
+                source, window = await driver.source(moment, timeline)
             except InvalidRequest as error:
                 problem = error
             else:
                 if made is None or source.start >= made:
-                    return moment, timeline
+                    # Those that were taken by hand are known from then on, too.
+                    await self._backups.noted(driver)
+                    return moment, timeline, window.backups
             await asyncio.sleep(PAUSE)
         why = problem or "no backup that has all databases leads to it yet."
         raise Unavailable(f"This moment can't be kept: {why}", "Try again.")

@@ -2,22 +2,28 @@
 
 The environment says whom (`KILL`: server, postgres, pgbackrest, or disk, which is filled), in which
 phase (`KILL_AT`) of which kind of operation (`KILL_IN`), and where the databases (`KILL_BELOW`) and
-the disk (`KILL_DISK`) are.
+the disk (`KILL_DISK`) are. With `KILL_AFTER` it is the first call of this method of the engine's
+driver in the phase that is waited for, and with `KILL_RUNNING` the first run of pgBackRest in it.
 """
 
 from __future__ import annotations
 
 import os
 import signal
+import threading
+import time
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from jupyter_ext.containers.docker_driver import DockerDriver
 from jupyter_ext.operations.running import Progress
 
 from .clusters import postmasters
 from .desk_cluster import processes_of
 from .disks import fill
+
+RUNNING_SECONDS = 20.0
 
 STRUCK = "struck"
 """The file, beside the databases, that says how many processes were killed."""
@@ -29,15 +35,47 @@ def _jupyter_server_extension_points() -> list[dict[str, str]]:
 
 def _load_jupyter_server_extension(app: Any) -> None:
     wanted, kind = os.environ["KILL_AT"], os.environ["KILL_IN"]
-    folder = Path(os.environ["KILL_BELOW"])
-    entered = Progress.enter
+    folder, whom = Path(os.environ["KILL_BELOW"]), os.environ["KILL"]
+    entered, kept = Progress.enter, Progress.keep
+    reached = threading.Event()
+
+    def seen(self: Progress, phase: object) -> None:
+        if str(phase) != wanted or self.operation.kind != kind or reached.is_set():
+            return
+        reached.set()
+        if os.environ.get("KILL_RUNNING"):
+            threading.Thread(target=strike_running, args=(folder, whom), daemon=True).start()
+        elif not os.environ.get("KILL_AFTER") and not (folder / STRUCK).exists():
+            strike(folder, whom)
 
     def enter(self: Progress, phase: str) -> None:
         entered(self, phase)
-        if str(phase) == wanted and self.operation.kind == kind and not (folder / STRUCK).exists():
-            strike(folder, os.environ["KILL"])
+        seen(self, phase)
+
+    async def keep(self: Progress, details: dict[str, Any]) -> None:
+        await kept(self, details)
+        seen(self, details.get("phase"))
 
     Progress.enter = enter  # type: ignore[method-assign]
+    Progress.keep = keep  # type: ignore[method-assign]
+    if name := os.environ.get("KILL_AFTER"):
+        called = getattr(DockerDriver, name)
+
+        async def call(*words: Any, **more: Any) -> Any:
+            result = await called(*words, **more)
+            if reached.is_set() and not (folder / STRUCK).exists():
+                strike(folder, whom)
+            return result
+
+        setattr(DockerDriver, name, call)
+
+
+def strike_running(folder: Path, whom: str) -> None:
+    """Kill whoever comes first; nobody may come."""
+    until = time.monotonic() + RUNNING_SECONDS
+    while not pids_of(folder, whom) and time.monotonic() < until:
+        time.sleep(0.002)
+    strike(folder, whom)
 
 
 def strike(folder: Path, whom: str) -> None:
@@ -46,14 +84,19 @@ def strike(folder: Path, whom: str) -> None:
         (folder / STRUCK).touch()
         fill(Path(os.environ["KILL_DISK"]))
         return
-    pids = {
+    pids = pids_of(folder, whom)
+    (folder / STRUCK).write_text(str(len(pids)))
+    for pid in pids:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+
+
+def pids_of(folder: Path, whom: str) -> list[int]:
+    """Return the processes of somebody."""
+    return {
         "server": lambda: [os.getpid()],
         "postgres": lambda: postmasters(folder),
         "pgbackrest": lambda: [
             pid for each in folder.glob("*/pgbackrest") for pid in processes_of(each)
         ],
     }[whom]()
-    (folder / STRUCK).write_text(str(len(pids)))
-    for pid in pids:
-        with suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
