@@ -22,7 +22,7 @@ from ..containers.mounts import Grant
 from ..containers.references import parse_reference, saved_reference
 from ..containers.schemas import NewContainer, StopOptions
 from ..devices.records import LOCAL_DEVICE
-from ..errors import Conflict, NotFound, PlatformError
+from ..errors import Conflict, NotFound, PlatformError, Unavailable
 from ..operations.running import Progress, Running
 from ..operations.schemas import Operation
 from .book import CID, SnapshotBook
@@ -238,10 +238,17 @@ class ContainerKeeper:
 
     async def _volumes(self, found: Container) -> dict[str, str]:
         """Return when each of its volumes was made, by which it is known again."""
-        driver = self._service.engines.driver(found.id)
-        return {
-            mount.source: await driver.volume_made(mount.source) for mount in _volumes(found.engine)
-        }
+        driver, made = self._service.engines.driver(found.id), {}
+        for mount in _volumes(found.engine):
+            try:
+                made[mount.source] = await driver.volume_made(mount.source)
+            except NotFound as error:
+                # Not the container is gone, which nobody would hear of.
+                raise Unavailable(
+                    f"Docker does not find the volume {mount.source} of {found.name}.",
+                    "Look at its volume driver.",
+                ) from error
+        return made
 
     async def _check_volumes(self, part: Kept, made_of: MadeOf) -> None:
         """See that the volumes of a container that was deleted are there."""

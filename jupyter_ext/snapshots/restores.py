@@ -282,10 +282,7 @@ class SnapshotRestores:
             if not (
                 broken_off and await self._containers.finish(caller, part, details.get("former"))
             ):
-                former = await self._containers.former(caller, part)
-                await progress.keep({"phase": CONTAINERS, "done": done, "former": former})
-                await progress.update(message=f"Making {part.name} again")
-                await self._put_container(caller, job, part, former)
+                await self._put_container(caller, job, part, done, progress)
             # What a crash broke off was the first that is not done.
             broken_off = False
             done.append(part.name)
@@ -334,15 +331,17 @@ class SnapshotRestores:
         await self._book.finish(before.mark, [*rest, newer], BEFORE)
 
     async def _put_container(
-        self, caller: Account, job: Job, part: Kept, former: Mapping[str, Any] | None
+        self, caller: Account, job: Job, part: Kept, done: Sequence[str], progress: Progress
     ) -> None:
+        former = None
         try:
+            former = await self._containers.former(caller, part)
+            await progress.keep({"phase": CONTAINERS, "done": list(done), "former": former})
+            await progress.update(message=f"Making {part.name} again")
             await self._containers.restore(caller, part)
         except PlatformError as error:
-            state = "It was not there before either."
-            if former is not None:
-                stands = await self._containers.stands(caller, part, former)
-                state = "It is as it was." if stands else "It stands still: look at the log."
+            stands = former is None or await self._containers.stands(caller, part, former)
+            state = "It is as it was." if stands else "It stands still: look at the log."
             raise Unavailable(
                 f"{part.name} could not be restored: {error.message} {state}",
                 f"What comes before it in {', '.join(job.names)} was restored; what was there is "
