@@ -381,6 +381,7 @@ class Desk:
         await self.rooms.start()
         self.loop_lag.start()
         await self.operations.resume()
+        self.snapshots.start()
 
     async def stop(self) -> None:
         """Let go, in reverse."""
@@ -389,6 +390,7 @@ class Desk:
         if self.listener is not None:
             await self.listener.stop()
         await self.loop_lag.stop()
+        await self.snapshots.stop()
         await self.rooms.stop()
         await self.postgres.stop()
         await self.idle.stop()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -79,7 +80,11 @@ class Creation:
         operations.on_recovery(CREATE, self.recover)
 
     async def create(
-        self, caller: Account, body: NewContainer, password: str | None = None
+        self,
+        caller: Account,
+        body: NewContainer,
+        password: str | None = None,
+        again: Grant | None = None,
     ) -> Container | Running[Container]:
         """Check, claim, and make at once or, where the image is missing, as an operation.
 
@@ -87,6 +92,8 @@ class Creation:
         ----------
         password
             That lets its owner in, where the image knows what to do with it.
+        again
+            Volumes and folders in memory that it had before, beside the folders of the host.
         """
         self._people.learn(caller)
         await self._access.need_reached()
@@ -94,6 +101,8 @@ class Creation:
         self._defaults.ports.check(body.ports)
         await self._access.check_limits(body.cpu, body.mem)
         grant = await self._grant(caller, body)
+        if again is not None:
+            grant = replace(grant, mounts=(*grant.mounts, *again.mounts), tmpfs=again.tmpfs)
         image = await self._images.find(caller, body.image)
         argument = self._images.index.argument(caller, body.image)
         self._defaults.check_image(caller, [argument, *(image.tags if image else ())])

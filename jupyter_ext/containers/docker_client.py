@@ -117,6 +117,11 @@ class EngineClient(docker.APIClient):  # type: ignore[misc]
         """POST an object and return the object that comes back."""
         return self._result(self._post_json(self._url(path, *args), data=dict(data)), json=True)
 
+    def tell_json(self, path: str, *args: str, data: Mapping[str, Any]) -> None:
+        """POST an object to which nothing comes back."""
+        response = self._post_json(self._url(path, *args), data=dict(data))
+        self._raise_for_status(response)
+
     def get_json(self, path: str, *args: str, params: Mapping[str, Any] | None = None) -> Any:
         """GET an object."""
         return self._result(self._get(self._url(path, *args), params=dict(params or {})), json=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -192,9 +193,19 @@ class DockerDriver(LoggingConfigurable):
         self, container: str, image: str, gpus: Sequence[str], shm_size: int | None
     ) -> EngineContainer:
         """Make and start a container like a stopped one, with other GPUs; that one stays aside."""
+        change = partial(docker_remake.with_gpus, gpus=gpus, shm_size=shm_size)
+        return await docker_remake.remake(self.link, container, image, self.action_deadline, change)
+
+    async def put_beside(self, container: str, image: str) -> EngineContainer:
+        """Make a container like another one, which stays, aside; it is not started."""
         return await docker_remake.remake(
-            self.link, container, image, gpus, shm_size, self.action_deadline
+            self.link, container, image, self.action_deadline, start=False
         )
+
+    async def volume_made(self, name: str) -> str:
+        """Return when a volume was made, in the engine's words; raises `NotFound`."""
+        found = await self.link.look(lambda client: client.inspect_volume(name), ("volume", name))
+        return str(found.get("CreatedAt") or "")
 
     async def start(self, container: str) -> bool:
         """Start a container; False where it runs already."""

@@ -136,6 +136,21 @@ def _gpus(host: Json) -> tuple[str, ...]:
     return tuple(uuid for request in requests for uuid in request["DeviceIDs"])
 
 
+def _tmpfs(host: Json) -> dict[str, str]:
+    """Folders in memory; those of ``--mount`` are told elsewhere than those of ``--tmpfs``."""
+    found = dict(host.get("Tmpfs") or {})
+    for mount in host.get("Mounts") or ():
+        if mount.get("Type") == "tmpfs":
+            options = mount.get("TmpfsOptions") or {}
+            words = []
+            if size := options.get("SizeBytes"):
+                words.append(f"size={size}")
+            if mode := options.get("Mode"):
+                words.append(f"mode={mode:o}")
+            found[mount["Target"]] = ",".join(words)
+    return dict(sorted(found.items()))
+
+
 def _detail(item: Json) -> ContainerDetail:
     config, host = item.get("Config") or {}, item.get("HostConfig") or {}
     state = item.get("State") or {}
@@ -168,6 +183,8 @@ def _detail(item: Json) -> ContainerDetail:
         network_mode=host.get("NetworkMode") or "",
         log_driver=(host.get("LogConfig") or {}).get("Type") or "",
         cgroup_parent=host.get("CgroupParent") or "",
+        tmpfs=_tmpfs(host),
+        passing=bool(host.get("AutoRemove")),
         upper_folder=((item.get("GraphDriver") or {}).get("Data") or {}).get("UpperDir") or "",
     )
 

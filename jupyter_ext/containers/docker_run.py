@@ -203,6 +203,8 @@ def _host_config(spec: ContainerSpec) -> dict[str, Any]:
         host["ShmSize"] = spec.shm_size
     if spec.network is not None:
         host["NetworkMode"] = spec.network
+    if spec.tmpfs:
+        host["Tmpfs"] = dict(spec.tmpfs)
     rotation = {"max-size": spec.log_max_size, "max-file": spec.log_max_files}
     if any(rotation.values()):
         settings = {name: str(value) for name, value in rotation.items() if value}

@@ -69,6 +69,10 @@ class ContainerDetail:
         The ports as they were asked for, also while it is stopped.
     gpus
         Ids of the NVIDIA GPUs that it was made with; ``all`` is any number of them.
+    tmpfs
+        Folders of it that are in memory, and the options that they were asked for with.
+    passing
+        Whether the engine removes it as soon as it ends.
     """
 
     command: tuple[str, ...] = ()
@@ -97,6 +101,8 @@ class ContainerDetail:
     network_mode: str = ""
     log_driver: str = ""
     cgroup_parent: str = ""
+    tmpfs: Mapping[str, str] = field(default_factory=dict)
+    passing: bool = False
     #: Where the engine keeps the files that differ from the image, on its own machine.
     upper_folder: str = ""
 
@@ -159,6 +165,8 @@ class ContainerSpec:
         Run a small init as process 1, so that stopping takes no time-out and zombies are reaped.
     gpus
         Ids of NVIDIA GPUs to hand in; empty: none.
+    tmpfs
+        Folders in memory, with their options.
     """
 
     name: str
@@ -187,6 +195,7 @@ class ContainerSpec:
     log_max_size: int | None = None
     log_max_files: int | None = None
     gpus: tuple[str, ...] = ()
+    tmpfs: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

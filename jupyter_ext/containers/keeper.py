@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import Conflict, NotFound, PlatformError
 from . import views
 from .directory import Directory
+from .docker_remake import ASIDE
 from .engine_types import EngineContainer
 from .image_keeper import ImageKeeper
 from .known import Known, Stray
@@ -373,14 +374,22 @@ class Keeper:
 
     def _in_the_making(self, container: EngineContainer) -> bool:
         """Whether somebody is making it right now, and will write it down."""
+        if container.name in self._registry.exchanged:
+            return True
         mark = self._mark(container)
         if mark is None or mark.home != self._store.id:
             return False
         record = self._registry.by_cid.get(mark.cid)
         if mark.cid in self._abandoned or mark.cid in self._registry.making:
             return True
+        if record is None:
+            return False
         # A stopped one that is made again has a server, too.
-        return record is not None and (record.engine_id is None or record.server is not None)
+        if record.engine_id is None or record.server is not None:
+            return True
+        # Another server puts it in the place of one that stands aside, or was killed while it did.
+        former = self._engines.containers.get(record.engine_id)
+        return former is not None and former.name == container.name + ASIDE
 
     def _stray(self, container: EngineContainer) -> Stray:
         """Whose a container is that no record belongs to: its mark's, or the administrator's."""

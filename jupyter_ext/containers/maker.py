@@ -234,7 +234,8 @@ class Maker:
     def _spec(self, draft: Draft, address: str, network: str | None) -> ContainerSpec:
         body, known, defaults = draft.body, draft.known, self._defaults
         cpu, memory = limits_of(body, defaults)
-        hardened = bool(draft.grant.mounts) and not draft.owner.is_admin
+        folders = any(mount.kind == "bind" for mount in draft.grant.mounts)
+        hardened = folders and not draft.owner.is_admin
         uuids = tuple(gpu.uuid for gpu in draft.gpus)
         return ContainerSpec(
             name=engine_name(draft.owner.username, known.name),
@@ -249,6 +250,7 @@ class Maker:
             },
             ports={key: EnginePort(port, address) for key, port in draft.ports.items()},
             mounts=draft.grant.mounts,
+            tmpfs=draft.grant.tmpfs,
             labels=Mark(draft.owner.username, known.name, known.cid, self._home()).labels(),
             cpu=cpu or None,
             memory=memory or None,

@@ -12,8 +12,8 @@ import os
 import posixpath
 import pwd
 import stat
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..accounts.schemas import Account
@@ -39,10 +39,13 @@ class Grant:
         With resolved sources.
     user
         ``uid:gid`` to run as; empty for the image's own.
+    tmpfs
+        Folders in memory, with their options.
     """
 
     mounts: tuple[EngineMount, ...] = ()
     user: str = ""
+    tmpfs: Mapping[str, str] = field(default_factory=dict)
 
 
 class MountPolicy:

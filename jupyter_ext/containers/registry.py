@@ -66,6 +66,8 @@ class Registry:
         """Whose a port of a device is, by its cid."""
         self.making: set[int] = set()
         """What this process is making now."""
+        self.exchanged: set[str] = set()
+        """Engine's names of what this process is putting another one in the place of."""
         self.resizing: set[int] = set()
         """Whose limits this process is changing now, so that engine and record may differ."""
         self.holdings = Holdings(self, lease, self._claims, devices)

@@ -17,7 +17,7 @@ from . import views
 from .access import Access
 from .image_keeper import ImageKeeper
 from .image_registry import Origin
-from .marks import REFITTED
+from .marks import CID, REFITTED
 from .references import ImageReference, image_name_problem, parse_reference, saved_reference
 from .squash import ImageWriter
 from .views import Container, Image
@@ -96,6 +96,8 @@ class ImageSaver:
         await progress.update(message=f"Saving {found.name} as {reference.repository}")
         # What is saved on purpose goes with no container.
         labels = {REFITTED: ""} if found.engine.labels.get(REFITTED) else {}
+        # A container's number in its image would say that its labels are not its own.
+        labels |= {CID: ""} if found.engine.labels.get(CID) else {}
         engine_id = await self._writer.write(found.id, reference, labels, progress)
         return await self._keeper.saved(engine_id, origin)
 

@@ -30,6 +30,7 @@ from .doors import Doors
 from .engine_types import Sample
 from .engine_watch import EngineWatch
 from .engines import Engine, Engines
+from .exchanging import Exchanger
 from .hosts import Hosts
 from .image_keeper import ImageKeeper
 from .image_sharing import ImageSharing
@@ -209,6 +210,15 @@ class ContainerService:
             engines,
             defaults,
             writer,
+        )
+        self.exchanger = Exchanger(
+            self.access,
+            self.registry,
+            self.keeper,
+            maker,
+            starter,
+            engines,
+            defaults.stop_timeout,
         )
         connections = ContainerConnections(self.containers, self.registry, store.secrets, engines)
         matrix = MatrixContainers(

@@ -71,13 +71,13 @@ class Starter:
                 await stop()
             except BaseException:
                 if kept:
-                    await self._settle(known)
+                    await self.settle(known)
                 raise
             return await self._start(known)
 
     async def _start(self, known: Known) -> bool:
         engine_id = known.engine_id or ""
-        await self._claim(known)
+        await self.claim(known)
         try:
             changed = await self._engines.driver(engine_id).start(engine_id)
         except Unavailable:
@@ -89,7 +89,7 @@ class Starter:
             if isinstance(error, Conflict) and error.kind == "port":
                 raise port_taken(error.name) from None
             raise
-        await self._settle(known)
+        await self.settle(known)
         return changed
 
     async def gpus(self, known: Known, wish: Wish) -> tuple[Gpu, ...]:
@@ -133,7 +133,14 @@ class Starter:
         """Return whether a container stands in the queue for GPUs."""
         return await self._queue.asked(cid)
 
-    async def _claim(self, known: Known) -> None:
+    async def claim(self, known: Known) -> None:
+        """Take what a container had before it stopped, for whoever starts it.
+
+        Raises
+        ------
+        Conflict, QuotaExceeded
+            As `start`.
+        """
         if await self._holdings.keep(known):
             # It runs, or has ended a moment ago: what it had is still its own.
             return
@@ -167,7 +174,7 @@ class Starter:
             await self._holdings.failed(known.cid)
             raise
 
-    async def _settle(self, known: Known) -> None:
+    async def settle(self, known: Known) -> None:
         """Leave it to the engine's word, and ask for it: it may have ended in the meantime."""
         await self._holdings.settle([known.cid])
         self._engines.refresh(known.engine_id or "")

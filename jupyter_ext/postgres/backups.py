@@ -393,6 +393,10 @@ class BackupManager:
                 await asyncio.shield(side.discard())
         return await self._book.verified(known.note, utcnow())
 
+    async def noted(self, driver: PgBackRest) -> None:
+        """See that all that is in the repository is noted, also what was taken by hand."""
+        await self._all(driver)
+
     async def _all(self, driver: PgBackRest) -> Sequence[Known]:
         """Return what is in the repository, oldest first; what the store does not know is noted."""
         info, notes = await driver.info(), await self._book.all()

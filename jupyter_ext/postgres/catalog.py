@@ -308,6 +308,9 @@ class Catalog:
             if template:
                 # Its owner may say so, and a template is not dropped.
                 await connection.execute(statement("ALTER DATABASE {} IS_TEMPLATE false", name))
+            # A recovery ends before a commit, and its files go before that of their removal:
+            # without one in between, the moment before could not be restored.
+            await connection.execute("SELECT pg_current_xact_id()")
             await connection.execute(statement(text, name))
 
     async def undo(self, name: str, role: str) -> bool:

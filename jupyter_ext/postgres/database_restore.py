@@ -16,9 +16,10 @@ from .catalog import Catalog, Found, no_database
 from .claims import Claims
 from .cloning import Cloner
 from .connections import connected
+from .pgbackrest import PgBackRest
 from .phases import Enter, RestorePhase, unheard
 from .place import Place
-from .restore_plan import Move, mark_of
+from .restore_plan import Move, Target, mark_of
 from .roles import Login, Roles, account_in
 from .schemas import SYSTEM
 from .sizes import Sizes
@@ -81,6 +82,24 @@ class DatabaseRestore:
                 raise Forbidden(f"{move.name} is somebody else's by now.")
             if move.kept in owned:
                 raise Conflict("database", move.kept, f"There is {move.kept} already. Try again.")
+
+    async def made_since(
+        self, backups: PgBackRest, target: Target, names: Sequence[str]
+    ) -> Sequence[str]:
+        """Return which databases were made between a backup and the moment to which it leads.
+
+        Raises
+        ------
+        NotFound
+            There was no such database then.
+        """
+        there = await backups.numbers(target.backup.label) if names else {}
+        since = [name for name in names if name not in there]
+        owned = await self._claims.all() if since else {}
+        for name in since:
+            if target.to is None or name not in owned or owned[name].created_at > target.to:
+                raise no_database(name)
+        return since
 
     async def owners(self, names: Sequence[str]) -> Mapping[str, Sequence[str]]:
         """Return who has which of these databases, by account; of all where none is named."""

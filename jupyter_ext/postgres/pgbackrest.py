@@ -201,10 +201,15 @@ class PgBackRest:
 
     async def databases(self, label: str) -> list[str]:
         """Return the names of the databases in a backup, templates left out."""
+        return sorted(await self.numbers(label))
+
+    async def numbers(self, label: str) -> dict[str, int]:
+        """Return PostgreSQL's numbers of the databases in a backup, by name."""
         told = await self._program.run("read the backup", "info", "--output=json", f"--set={label}")
         for stanza in json.loads(told):
             for backup in stanza.get("backup") or []:
-                return sorted(each["name"] for each in backup.get("database-ref") or [])
+                found = backup.get("database-ref") or []
+                return {str(each["name"]): int(each["oid"]) for each in found}
         raise NotFound("backup", label)
 
     async def recovery_windows(self) -> list[RecoveryWindow]:

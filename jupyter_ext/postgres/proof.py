@@ -11,11 +11,11 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from ..errors import Unavailable
+from ..errors import InvalidRequest, Unavailable
 from .connections import connected
 from .place import Place
 
@@ -71,6 +71,16 @@ class Proof:
     seconds: float
 
 
+class OtherFiles(Unavailable):
+    """By the moment a name had become another database's than the one that was restored."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"{name!r} was another database by then than the one in the backup.",
+            "Restore the whole cluster, or from a later backup.",
+        )
+
+
 def read_recovery(log: str) -> Recovery:
     """Read a log that was written with ``lc_messages = C``."""
     stopped, last = _STOPPED.search(log), _LAST.search(log)
@@ -92,11 +102,21 @@ async def prove(
     to: datetime | None,
     databases: Sequence[str] | None,
     begun: float,
+    numbers: Mapping[str, int] | None = None,
 ) -> Proof:
     """Prove a cluster that has recovered.
 
+    Parameters
+    ----------
+    numbers
+        Of the databases whose files were restored; the others' are empty.
+
     Raises
     ------
+    InvalidRequest
+        By then a database was being dropped.
+    OtherFiles
+        By then one of these names was another database's.
     Unavailable
         It is not what it should be; the text says in what.
     """
@@ -111,13 +131,25 @@ async def prove(
         cursor = await connection.execute(
             "SELECT pg_is_in_recovery(), pg_walfile_name(pg_current_wal_insert_lsn()),"
             " (SELECT array_agg(datname::text ORDER BY datname) FROM pg_database"
-            " WHERE datallowconn)"
+            " WHERE datallowconn AND datconnlimit <> -2),"
+            " (SELECT array_agg(datname::text) FROM pg_database WHERE datconnlimit = -2),"
+            " (SELECT jsonb_object_agg(datname, oid::bigint) FROM pg_database)"
         )
         row = await cursor.fetchone()
     assert row is not None  # noqa: S101 - the statement gives one row
-    recovering, segment, names = row
+    recovering, segment, names, dropped, there = row
     if recovering:
         raise Unavailable("The restored cluster still recovers.")
+    for name, number in (numbers or {}).items():
+        if there.get(name, number) != number:
+            raise OtherFiles(name)
+    if lost := sorted({*(databases or ())} & {*(dropped or ())}):
+        # Its files went before the commit at which the recovery ends.
+        raise InvalidRequest(
+            f"{lost[0]} can't be restored to this moment: it was being dropped. Name one a little "
+            "earlier.",
+            fields={"target_time": f"{lost[0]} was being dropped"},
+        )
     if databases is not None:
         names = [name for name in names if name in {*databases, *BUILT_IN}]
         if missing := sorted({*databases} - {*names}):

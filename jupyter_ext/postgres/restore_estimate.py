@@ -33,16 +33,22 @@ class Estimate:
         target: Goal,
         moves: Sequence[Move],
         kept: Path,
+        *,
+        whole: bool = False,
     ) -> Restore:
-        """Return what a restore would do, as it is shown."""
+        """Return what a restore would do, as it is shown.
+
+        Parameters
+        ----------
+        whole
+            All files are restored beside, although only some databases are wanted.
+        """
         sizes = await self._catalog.sizes()
-        size = target.size
-        if moves:
+        size, live = target.size, sum(sizes.values())
+        if moves and not whole:
             # Only theirs are restored beside; then they are copied.
             known = sum(sizes.get(each.name, 0) for each in moves)
-            whole = sum(sizes.values())
-            size = min(size, known + whole // 10 + (64 << 20)) if known else size
-        live = sum(sizes.values())
+            size = min(size, known + live // 10 + (64 << 20)) if known else size
         keeping = sum(sizes.get(each.name, 0) for each in moves) if moves else live
         stays = {"cluster": str(kept)}
         if moves:

@@ -41,7 +41,9 @@ class Goal(Protocol):
     def size(self) -> int:
         """Bytes that the whole cluster takes up beside."""
 
-    def source(self, driver: PgBackRest, databases: Sequence[str] | None = None) -> Source:
+    def source(
+        self, driver: PgBackRest, databases: Sequence[str] | None = None, *, whole: bool = False
+    ) -> Source:
         """Return what a cluster is restored from; None: with all databases."""
 
 
@@ -81,9 +83,12 @@ class Target:
         """Bytes of the cluster in the backup."""
         return self.backup.database_size
 
-    def source(self, driver: PgBackRest, databases: Sequence[str] | None = None) -> Source:
+    def source(
+        self, driver: PgBackRest, databases: Sequence[str] | None = None, *, whole: bool = False
+    ) -> Source:
         """Return the backup."""
-        return BackupSource(driver, self.backup.label, self.to, self.timeline, databases)
+        label = self.backup.label
+        return BackupSource(driver, label, self.to, self.timeline, databases, whole)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +110,9 @@ class CopyTarget:
         """Bytes that WAL takes up: the rest is shared."""
         return SHARED_BYTES
 
-    def source(self, driver: PgBackRest, databases: Sequence[str] | None = None) -> Source:
+    def source(
+        self, driver: PgBackRest, databases: Sequence[str] | None = None, *, whole: bool = False
+    ) -> Source:
         """Return the copy."""
         assert not databases  # noqa: S101 - nobody plans it for single ones
         return CopySource(ClusterCopy(driver.place, self.name), driver)

@@ -18,13 +18,14 @@ from ..errors import PlatformError
 from ..operations.running import Progress, Resumed, Running
 from ..operations.schemas import Operation, Recovered
 from ..store.types import new_id, utcnow
+from . import some_databases
 from .archiving import Archiving
 from .backup_files import FileJob, wanted_files
 from .backup_schemas import NewRestore, Restore
 from .backup_taking import BackupTaker
 from .backups import BackupManager
 from .beside import Beside
-from .catalog import Catalog, no_database
+from .catalog import Catalog
 from .cluster_restore import ClusterRestore
 from .database_restore import DatabaseRestore, Loaded
 from .directory import DatabaseDirectory, Publisher
@@ -135,15 +136,15 @@ class RestoreManager:
         if not body.dry_run:
             driver = await self._archiving.driver()
         target = await find_target(driver, known, body)
-        there = await driver.databases(target.backup.label) if names and caller.is_admin else names
-        if missing := [name for name in names if name not in there]:
-            raise no_database(missing[0])
+        since = await self._databases.made_since(driver, target, names)
         mark = new_id(MARK)
         moves = moves_of(names, mark, utcnow())
         if body.mode == "in_place":
             await self._databases.check(caller, moves)
         kept = self._cluster.kept_folder()
-        shown = await self._estimate.expected(id, driver, body, target, moves, kept)
+        shown = await self._estimate.expected(
+            id, driver, body, target, moves, kept, whole=bool(since)
+        )
         shown = with_files(shown, known, job)
         if body.dry_run:
             return shown
@@ -174,7 +175,9 @@ class RestoreManager:
         driver = await self._archiving.driver()
         backup, window = await driver.source(moment, timeline)
         target = Target(backup, moment, window.timeline)
-        return await self._task(driver, target, await self._backups.id_of(backup), names, mark)
+        since = await self._databases.made_since(driver, target, names)
+        id = await self._backups.id_of(backup)
+        return await self._task(driver, target, id, names, mark, whole=bool(since))
 
     async def to_copy(self, copy: CopyTarget, mark: str) -> Task:
         """Plan a restore of a copy of the whole cluster, in place.
@@ -257,12 +260,19 @@ class RestoreManager:
         )
 
     async def _task(
-        self, driver: PgBackRest, target: Goal, id: str, names: Sequence[str], mark: str
+        self,
+        driver: PgBackRest,
+        target: Goal,
+        id: str,
+        names: Sequence[str],
+        mark: str,
+        *,
+        whole: bool = False,
     ) -> Task:
         moves = moves_of(names, mark, utcnow())
         kept = self._cluster.kept_folder()
         body = NewRestore(databases=list(names))
-        shown = await self._estimate.expected(id, driver, body, target, moves, kept)
+        shown = await self._estimate.expected(id, driver, body, target, moves, kept, whole=whole)
         plan = self._beside.plan(driver.place)
 
         async def run(caller: Account, progress: Progress) -> Restore:
@@ -334,10 +344,9 @@ class RestoreManager:
         await self._databases.check(caller, moves)
         self._loading.add(mark)
         try:
-            await side.recover(
-                target.source(driver, [each.name for each in moves]),
-                progress=progress.report,
-                enter=progress.enter,
+            names = [each.name for each in moves]
+            await some_databases.recover(
+                self._beside, side, driver, target, names, progress.report, progress.enter
             )
             progress.enter(RestorePhase.LOADING)
             # Their own code runs then: in indexes, say.

@@ -132,7 +132,7 @@ class PostgresService:
         )
         self.archiving = Archiving(store, self.cluster, backup_settings)
         beside = Beside()
-        book = BackupBook(store)
+        self.backup_book = book = BackupBook(store)
         self.taker = BackupTaker(self.archiving, beside, book, self._claims, bus)
         self.backups = BackupManager(
             self.archiving,

@@ -102,6 +102,8 @@ class SideCluster:
         ------
         Conflict
             Something is there already.
+        OtherFiles
+            By the moment a name had become another database's than the one in the backup.
         InvalidRequest
             The archive does not reach the moment.
         NotFound
@@ -115,6 +117,7 @@ class SideCluster:
         try:
             await on_disk(partial(make_folder, self.folder, self.place.user))
             enter(RestorePhase.COPYING)
+            numbers = await source.numbers()
             settings = await source.fill(self.place.data, progress)
             enter(RestorePhase.RECOVERING)
             await self._start(self._quiet(keep_wal) | dict(settings))
@@ -124,7 +127,8 @@ class SideCluster:
             if not ended:
                 raise await on_disk(partial(self._why, source.to, log))
             enter(RestorePhase.PROVING)
-            return await prove(self.place, read_recovery(log), source.to, source.databases, begun)
+            recovery = read_recovery(log)
+            return await prove(self.place, recovery, source.to, source.databases, begun, numbers)
         except ProgramFailed as error:
             log = await on_disk(self._read_log) or str(error)
             problem = await on_disk(partial(self._why, source.to, log))

@@ -16,6 +16,7 @@ from ..errors import Forbidden, NotFound
 from ..operations.running import Progress
 from ..store.database import Store
 from ..store.types import utcnow
+from . import some_databases
 from .archiving import Archiving
 from .backup_schemas import DeletedSide, SideQuery
 from .backup_schemas import SideCluster as View
@@ -89,10 +90,8 @@ class SideRestore:
         """Restore beside, prove, and let the superuser in."""
         side = self._beside.at(driver.place, plan)
         try:
-            await side.recover(
-                target.source(driver, databases or None),
-                progress=progress.report,
-                enter=progress.enter,
+            await some_databases.recover(
+                self._beside, side, driver, target, databases, progress.report, progress.enter
             )
             async with connected(side.place) as connection:
                 login = await self._roles.superuser_in(connection)

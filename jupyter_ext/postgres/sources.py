@@ -22,7 +22,10 @@ class Source(Protocol):
 
     @property
     def databases(self) -> Sequence[str] | None:
-        """Those that are restored; None: all."""
+        """Those that are wanted; None: all."""
+
+    async def numbers(self) -> Mapping[str, int]:
+        """Return PostgreSQL's numbers of those whose files are restored; empty: those of all."""
 
     async def fill(self, target: Path, progress: Progress | None) -> Mapping[str, str]:
         """Put the files into a folder; return the settings that its recovery needs yet."""
@@ -30,13 +33,29 @@ class Source(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class BackupSource:
-    """A backup and the WAL since; the parameters are those of `PgBackRest.restore`."""
+    """A backup and the WAL since.
+
+    Parameters
+    ----------
+    label, to, timeline
+        As in `PgBackRest.restore`.
+    whole
+        Others are restored with their files, too, though only `databases` are wanted.
+    """
 
     backups: PgBackRest
     label: str
     to: datetime | None = None
     timeline: int | None = None
     databases: Sequence[str] | None = None
+    whole: bool = False
+
+    async def numbers(self) -> Mapping[str, int]:
+        """Look them up in the backup, which may not have all of them."""
+        if self.whole or self.databases is None:
+            return {}
+        known = await self.backups.numbers(self.label)
+        return {name: known[name] for name in self.databases if name in known}
 
     async def fill(self, target: Path, progress: Progress | None) -> Mapping[str, str]:
         """Restore it; pgBackRest writes the settings itself."""
@@ -45,7 +64,7 @@ class BackupSource:
             self.label,
             to=self.to,
             timeline=self.timeline,
-            databases=self.databases,
+            databases=None if self.whole else self.databases,
             progress=progress,
         )
         return {}
@@ -60,6 +79,10 @@ class CopySource:
 
     to: None = None
     databases: None = None
+
+    async def numbers(self) -> Mapping[str, int]:
+        """Return none: all files are there."""
+        return {}
 
     async def fill(self, target: Path, progress: Progress | None) -> Mapping[str, str]:
         """Copy it, which takes a moment."""

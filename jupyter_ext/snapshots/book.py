@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import delete, func, select, update
 from sqlalchemy.exc import IntegrityError
@@ -17,7 +19,13 @@ from ..store.types import utcnow
 from .parts import Kept
 from .records import SnapshotRecord
 
-MAKING, KEPT, DELETING = "making", "kept", "deleting"
+CID = "cid"
+"""Of a container's facts: the number of the one that it was taken of."""
+
+MAKING, KEPT, BEFORE, DELETING = "making", "kept", "before", "deleting"
+
+WHOLE = (KEPT, BEFORE)
+"""Those that are there: taken by somebody, or by a restore, of what was there before it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +56,7 @@ class SnapshotBook:
         """Return those of an account that are whole, newest first."""
         wanted = (
             select(SnapshotRecord)
-            .where(SnapshotRecord.owner == owner, SnapshotRecord.state == KEPT)
+            .where(SnapshotRecord.owner == owner, SnapshotRecord.state.in_(WHOLE))
             .order_by(SnapshotRecord.created_at.desc(), SnapshotRecord.mark.desc())
         )
         async with self._store.read() as session:
@@ -127,14 +135,14 @@ class SnapshotBook:
                 f"You have {count} snapshots, which is as many as you may. Delete one first.",
             )
 
-    async def finish(self, mark: str, parts: Sequence[Kept]) -> Note:
+    async def finish(self, mark: str, parts: Sequence[Kept], state: str = KEPT) -> Note:
         """Write down that one is whole."""
         words = [part.words() for part in parts]
         async with self._store.write() as session:
             await session.execute(
                 update(SnapshotRecord)
                 .where(SnapshotRecord.mark == mark)
-                .values(state=KEPT, parts=words)
+                .values(state=state, parts=words)
             )
             record = await session.get_one(SnapshotRecord, mark)
             return _note(record)
@@ -143,24 +151,67 @@ class SnapshotBook:
         """Write down that one is being deleted, within a transaction; raises `NotFound`."""
         left = (
             update(SnapshotRecord)
-            .where(SnapshotRecord.mark == mark, SnapshotRecord.state == KEPT)
+            .where(SnapshotRecord.mark == mark, SnapshotRecord.state.in_(WHOLE))
             .values(state=DELETING)
             .returning(SnapshotRecord.mark)
         )
         if await session.scalar(left) is None:
             raise NotFound("snapshot", mark)
 
-    async def stay(self, mark: str) -> None:
+    async def stay(self, note: Note) -> None:
         """Write down that one could not be deleted."""
+        stays = update(SnapshotRecord).where(SnapshotRecord.mark == note.mark)
         async with self._store.write() as session:
-            await session.execute(
-                update(SnapshotRecord).where(SnapshotRecord.mark == mark).values(state=KEPT)
-            )
+            await session.execute(stays.values(state=note.state))
+
+    async def overdue(self, since: datetime, most: int) -> Sequence[Note]:
+        """Return what restores have kept and nobody needs any more, oldest first.
+
+        The newest of each account is never among them.
+
+        Parameters
+        ----------
+        since
+            Older ones are overdue.
+        most
+            How many of an account are kept.
+        """
+        wanted = (
+            select(SnapshotRecord)
+            .where(SnapshotRecord.state == BEFORE)
+            .order_by(SnapshotRecord.created_at.desc(), SnapshotRecord.mark.desc())
+        )
+        newer: Counter[str] = Counter()
+        found = []
+        async with self._store.read() as session:
+            for record in await session.scalars(wanted):
+                place = newer[record.owner]
+                if place and (place >= most or record.created_at < since):
+                    found.append(_note(record))
+                newer[record.owner] += 1
+        return found[::-1]
+
+    async def renumber(self, owner: str, old: int, new: int) -> None:
+        """Write down that what was kept of a container is that of one that was made of it."""
+        mine = select(SnapshotRecord).where(SnapshotRecord.owner == owner)
+        async with self._store.write() as session:
+            for record in await session.scalars(mine):
+                if any(_cid(part) == old for part in record.parts):
+                    record.parts = [
+                        {**part, "facts": {**part["facts"], CID: new}}
+                        if _cid(part) == old
+                        else part
+                        for part in record.parts
+                    ]
 
     async def release(self, mark: str) -> None:
         """Give its name back."""
         async with self._store.write() as session:
             await session.execute(delete(SnapshotRecord).where(SnapshotRecord.mark == mark))
+
+
+def _cid(part: Mapping[str, Any]) -> object:
+    return part["facts"].get(CID)
 
 
 def _note(record: SnapshotRecord) -> Note:

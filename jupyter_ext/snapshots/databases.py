@@ -15,7 +15,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ..accounts.schemas import Account
-from ..errors import Forbidden, InvalidRequest, PlatformError, Unavailable
+from ..errors import Conflict, Forbidden, InvalidRequest, PlatformError, Unavailable
 from ..operations.running import Progress
 from ..operations.schemas import Operation
 from ..postgres.cluster_copy import COPIES, ClusterCopy, is_whole, remove_copy
@@ -29,7 +29,9 @@ from .schemas import Group
 
 if TYPE_CHECKING:
     from ..postgres.archiving import Archiving
+    from ..postgres.backup_book import BackupBook
     from ..postgres.backup_taking import BackupTaker
+    from ..postgres.backups import BackupManager
     from ..postgres.catalog import Catalog
     from ..postgres.claims import Claims
     from ..postgres.pgbackrest import PgBackRest
@@ -41,6 +43,8 @@ PREFIX = "database:"
 
 COPY = "copy"
 """Among the facts of a cluster's part: the name of its copy, where there is one."""
+
+REMOVED = "The backups that led to it were removed (BackupSettings.keep_days)."
 
 SECOND = timedelta(seconds=1)
 
@@ -61,12 +65,16 @@ class DatabaseKeeper:
         restores: RestoreManager,
         catalog: Catalog,
         claims: Claims,
+        backups: BackupManager,
+        notes: BackupBook,
     ) -> None:
         self._archiving = archiving
         self._taker = taker
         self._restores = restores
         self._catalog = catalog
         self._claims = claims
+        self._backups = backups
+        self._notes = notes
 
     async def take(
         self, caller: Account, mark: str, progress: Progress, names: Sequence[str] | None = None
@@ -95,7 +103,7 @@ class DatabaseKeeper:
             made = max(wanted.values(), default=None)
             await self._backed_up(driver, caller, made, progress)
             await progress.update(message="Keeping this moment of the databases")
-            moment, timeline = await self._moment(driver, made)
+            moment, timeline, labels = await self._moment(driver, made)
             before, wanted = wanted, {} if whole else await self._own(caller, names)
             if wanted == before:
                 break
@@ -104,7 +112,7 @@ class DatabaseKeeper:
             raise Unavailable(
                 "This moment can't be kept: databases come and go all the time.", "Try again."
             )
-        facts = {"moment": moment.isoformat(), "timeline": timeline}
+        facts = {"moment": moment.isoformat(), "timeline": timeline, "backups": labels}
         sizes = await self._catalog.sizes()
         if whole:
             return [Kept(CLUSTER, "cluster", sum(sizes.values()), facts=facts)]
@@ -126,16 +134,17 @@ class DatabaseKeeper:
         return Freed(sum([await remove_copy(folder, name) for name in names]))
 
     async def gone(self, owner: str, parts: Sequence[Kept]) -> Sequence[str]:
-        """Tell which copies are not there, and to which moments no backup leads any more."""
-        of_moments = iter(await self._unreached([part for part in parts if COPY not in part.facts]))
+        """Tell which copies are not there, and, by what is noted, what no backup leads to."""
+        noted = {*await self._notes.all()} if parts else set[str]()
         found = []
         for part in parts:
-            if COPY not in part.facts:
-                found.append(next(of_moments))
-                continue
-            folder = self._archiving.cluster.folder
-            there = await on_disk(partial(is_whole, folder, str(part.facts[COPY])))
-            found.append("" if there else f"{folder / COPIES} has it no more.")
+            if COPY in part.facts:
+                folder = self._archiving.cluster.folder
+                there = await on_disk(partial(is_whole, folder, str(part.facts[COPY])))
+                found.append("" if there else f"{folder / COPIES} has it no more.")
+            else:
+                # Later backups lead to no earlier moment: one of those that did has to be there.
+                found.append("" if noted & {*part.facts["backups"]} else REMOVED)
         return found
 
     async def plan(self, caller: Account, parts: Sequence[Kept], mark: str) -> RestoreTask | None:
@@ -145,7 +154,7 @@ class DatabaseKeeper:
         ------
         Forbidden
             The cluster is to be restored by somebody who is no administrator.
-        InvalidRequest
+        Conflict
             The moment can't be reached any more.
         Unavailable
             There is no room for it, or the repository is away.
@@ -160,30 +169,16 @@ class DatabaseKeeper:
         if COPY in first.facts:
             copy = CopyTarget(str(first.facts[COPY]), moment, timeline)
             return await self._restores.to_copy(copy, mark)
-        return await self._restores.to_moment(moment, timeline, names, mark)
+        try:
+            return await self._restores.to_moment(moment, timeline, names, mark)
+        except InvalidRequest as error:
+            raise Conflict(
+                "snapshot",
+                first.name,
+                f"{first.name} can't be restored any more: {error.message} Name the other parts.",
+            ) from error
 
     # -- inside --------------------------------------------------------------------------------
-
-    async def _unreached(self, parts: Sequence[Kept]) -> Sequence[str]:
-        """Tell to which moments no backup leads any more."""
-        if not parts:
-            return []
-        try:
-            driver = await self._archiving.existing()
-            windows = await driver.recovery_windows() if driver is not None else []
-        except Unavailable as error:
-            return [error.what] * len(parts)
-        why = "The backups that led to it were removed (BackupSettings.keep_days)."
-        return [
-            ""
-            if any(
-                window.timeline == part.facts["timeline"]
-                and window.first <= _moment(part) <= window.last
-                for window in windows
-            )
-            else why
-            for part in parts
-        ]
 
     async def _own(self, caller: Account, names: Sequence[str] | None) -> Mapping[str, datetime]:
         """Return when the caller's databases were made, those of some parts or all."""
@@ -223,19 +218,26 @@ class DatabaseKeeper:
             # Its own phases are not to be taken for those of a restore.
             await self._taker.take_now(caller.id)
 
-    async def _moment(self, driver: PgBackRest, made: datetime | None) -> tuple[datetime, int]:
-        """Return a moment of now that can be restored from a backup since `made`."""
+    async def _moment(
+        self, driver: PgBackRest, made: datetime | None
+    ) -> tuple[datetime, int, Sequence[str]]:
+        """Return a moment of now that can be restored from a backup since `made`.
+
+        With it come its timeline and the labels of the backups that lead there.
+        """
         problem: PlatformError | None = None
         for _ in range(TRIES):
             moment = await write_marker(driver)
             timeline = await _timeline(driver)
             try:
-                source, _ = await driver.source(moment, timeline)
+                source, window = await driver.source(moment, timeline)
             except InvalidRequest as error:
                 problem = error
             else:
                 if made is None or source.start >= made:
-                    return moment, timeline
+                    # Those that were taken by hand are known from then on, too.
+                    await self._backups.noted(driver)
+                    return moment, timeline, window.backups
             await asyncio.sleep(PAUSE)
         why = problem or "no backup that has all databases leads to it yet."
         raise Unavailable(f"This moment can't be kept: {why}", "Try again.")

@@ -27,6 +27,9 @@ NAME = "files"
 SHOWN = 3
 """Files in a text."""
 
+LISTED = 20
+"""Folders in a text."""
+
 
 class FileKeeper:
     """Keeps users' notebook files."""
@@ -69,24 +72,24 @@ class FileKeeper:
             reason = f"{len(copy.unread)} files could not be read and are not in it: {shown}"
         facts = {"id": copy.id, "vault": caller.id, "folder": str(folder.path)}
         facts["unread"] = str(len(copy.unread))
-        return Kept(NAME, "files", copy.size, copy.added, reason, facts)
+        return Kept(NAME, "files", copy.size, copy.added, reason, facts, _not_in_it(folder))
 
     async def discard(
         self, owner: str, mark: str, parts: Sequence[Kept], operation: Operation | None = None
     ) -> Freed:
         """Remove the copies of a mark."""
         await end_runs(mark)
-        if not await in_a_thread(lambda: self._vault.has(owner), "snapshots repository"):
+        if not await self._vault.has(owner):
             return Freed()
         async with self._turns[owner]:
             before = await self._vault.size(owner)
-            restic = await self._vault.open(owner, self._vault.user_of(owner))
+            restic = await self._vault.open(owner, await self._vault.user_of(owner))
             await restic.forget(await restic.copies(mark))
             return Freed(max(0, before - await self._vault.size(owner)))
 
     async def gone(self, owner: str, parts: Sequence[Kept]) -> Sequence[str]:
         """Tell where the repository is gone."""
-        there = await in_a_thread(lambda: self._vault.has(owner), "snapshots repository")
+        there = await self._vault.has(owner)
         return ["" if there else f"The repository in {self._vault.folder} is gone."] * len(parts)
 
     # -- restoring -----------------------------------------------------------------------------
@@ -153,7 +156,7 @@ class FileKeeper:
         if not newer.there:
             return part
         async with self._turns[caller.id]:
-            restic = await self._vault.open(caller.id, self._vault.user_of(caller.id))
+            restic = await self._vault.open(caller.id, await self._vault.user_of(caller.id))
             older = str(part.facts["id"])
             ids = await restic.copies(mark)
             await restic.forget([id for id in ids if id.startswith(older)], prune=False)
@@ -197,7 +200,7 @@ class FileKeeper:
         [gone] = await self.gone(owner, [Kept(NAME, "files")])
         if gone:
             raise Unavailable(gone, "Put it back, or take another copy.")
-        return await self._vault.open(owner, self._vault.user_of(owner))
+        return await self._vault.open(owner, await self._vault.user_of(owner))
 
     async def _needed(self, caller: Account) -> Folder:
         folder = await self.folder(caller)
@@ -221,3 +224,17 @@ class FileKeeper:
                 f"Nothing can be written to {folder.path}: {error.output.strip()}.",
                 "Make room there, or mend its rights.",
             ) from error
+
+
+def _not_in_it(folder: Folder) -> list[str]:
+    """Say what of a folder is not kept, as it is not its owner's or lies elsewhere."""
+    said = []
+    for what, paths in (
+        ("Folders of other users of this machine", folder.others),
+        ("Other file systems that are mounted there", folder.mounted),
+    ):
+        if paths:
+            shown = ", ".join(str(path.relative_to(folder.path)) for path in paths[:LISTED])
+            more = f" and {len(paths) - LISTED} more" if len(paths) > LISTED else ""
+            said.append(f"{what} stay as they are: {shown}{more}.")
+    return said

@@ -29,14 +29,24 @@ class Folder:
     ----------
     user
         As whom they are read and written.
-    untouched
-        Paths in it that are in no snapshot and that no restore changes: the state of the server,
-        other file systems, and folders that are another user's of this machine.
+    own
+        The state of the server in it.
+    mounted
+        Other file systems in it.
+    others
+        Folders, however deep, that are another user's of this machine.
     """
 
     path: Path
     user: SystemUser
-    untouched: tuple[Path, ...] = ()
+    own: tuple[Path, ...] = ()
+    mounted: tuple[Path, ...] = ()
+    others: tuple[Path, ...] = ()
+
+    @property
+    def untouched(self) -> tuple[Path, ...]:
+        """What is in no snapshot, and what no restore changes."""
+        return tuple(sorted({*self.own, *self.mounted, *self.others}))
 
 
 class Folders:
@@ -111,16 +121,20 @@ class Folders:
                     "open it (chmod o+x)."
                 )
         try:
-            return Folder(path, user, tuple(self._untouched(path, found.st_uid)))
+            return self._folder(path, user, found.st_uid)
         except OSError as error:
             return f"The server can't read {path}: {error.strerror or error}."
 
-    def _untouched(self, path: Path, uid: int) -> list[Path]:
+    def _folder(self, path: Path, user: SystemUser, uid: int) -> Folder:
         own = {each.resolve() for each in self._own()}
-        mounted = {Path(each.mountpoint) for each in psutil.disk_partitions(all=True)}
+        mounted = {Path(each.mountpoint) for each in psutil.disk_partitions(all=True)} - own
         # Below an administrator's folder are other users' own.
-        others = _others(path, uid, own | mounted)
-        return sorted(each for each in own | mounted | others if path in each.parents)
+        others = _others(path, uid, own | mounted) - own - mounted
+        return Folder(path, user, *(_below(path, each) for each in (own, mounted, others)))
+
+
+def _below(path: Path, paths: Collection[Path]) -> tuple[Path, ...]:
+    return tuple(sorted(each for each in paths if path in each.parents))
 
 
 def _others(path: Path, uid: int, left_out: Collection[Path]) -> set[Path]:

@@ -17,7 +17,7 @@ from ..postgres.directory import Publisher
 from ..postgres.steps import to_the_end
 from ..store.types import new_id
 from ..units import size_text
-from .book import KEPT, Note, SnapshotBook
+from .book import WHOLE, Note, SnapshotBook
 from .parts import Freed, Kept, PartKeeper
 from .schemas import (
     DeletedSnapshot,
@@ -241,7 +241,7 @@ class SnapshotManager:
     async def recover(self, operation: Operation, given: Mapping[str, Any]) -> str | Recovered:
         """Remove what a crash left of a snapshot, or see that it was complete."""
         note = await self._book.get(str(given["mark"]))
-        if note is not None and note.state == KEPT:
+        if note is not None and note.state in WHOLE:
             [view] = await self.views([note])
             return Recovered("The snapshot is complete.", succeeded=True, result=jsonable(view))
         await self.drop(operation.owner, str(given["mark"]), (), operation)
@@ -298,7 +298,7 @@ class SnapshotManager:
         try:
             freed = await to_the_end(self.drop(note.owner, note.mark, note.parts))
         except PlatformError:
-            await self._book.stay(note.mark)
+            await self._book.stay(note)
             raise
         self.tell("deleted", note)
         return DeletedSnapshot(
@@ -349,5 +349,6 @@ def _part(part: Kept, gone: str) -> Part:
             "stored_bytes": part.stored,
             "moment": facts.get("moment"),
             "place": facts.get("folder") or facts.get("image"),
+            "not_in_it": list(part.not_in_it),
         }
     )

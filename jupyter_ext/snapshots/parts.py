@@ -28,6 +28,8 @@ class Kept:
         Why it was left out, or what is not in it; empty for a whole one.
     facts
         What its keeper has to know to restore it; empty for one that was left out.
+    not_in_it
+        What belongs to the thing and is not kept, and what a restore makes of it; for people.
     """
 
     name: str
@@ -36,6 +38,7 @@ class Kept:
     stored: int = 0
     reason: str = ""
     facts: Mapping[str, Any] = field(default_factory=dict)
+    not_in_it: Sequence[str] = ()
 
     @property
     def there(self) -> bool:
@@ -44,7 +47,7 @@ class Kept:
 
     def words(self) -> dict[str, Any]:
         """Return it as JSON takes it."""
-        return {**asdict(self), "facts": dict(self.facts)}
+        return {**asdict(self), "facts": dict(self.facts), "not_in_it": list(self.not_in_it)}
 
     @classmethod
     def read(cls, words: Mapping[str, Any]) -> Kept:

@@ -18,12 +18,13 @@ from ..postgres.schemas import NAME_BYTES
 from ..postgres.steps import to_the_end
 from ..store.types import new_id, utcnow
 from . import swap
-from .book import Note, SnapshotBook
+from .book import BEFORE, Note, SnapshotBook
 from .containers import ContainerKeeper
 from .databases import DatabaseKeeper
 from .files import FileKeeper
 from .manager import SnapshotManager, group_of
 from .parts import Kept
+from .retention import Retention
 from .schemas import NewSnapshotRestore, RestoredSnapshot
 
 if TYPE_CHECKING:
@@ -97,7 +98,9 @@ class SnapshotRestores:
         restores: RestoreManager,
         people: People,
         operations: Operations,
+        retention: Retention,
     ) -> None:
+        self._retention = retention
         self._book = book
         self._manager = manager
         self._databases = databases
@@ -133,7 +136,7 @@ class SnapshotRestores:
         parts = await self._chosen(note, body.parts)
         mark, before = new_id("restore"), new_id("snapshot")
         job = Job(note, parts, mark, (before, before_name(name)), None)
-        await self._containers.check(job.of("containers"))
+        await self._containers.check(caller, job.of("containers"))
         task = await self._databases.plan(caller, job.of("databases"), mark)
         job = replace(job, databases=task.given if task is not None else None)
         return await self._operations.start(
@@ -259,7 +262,7 @@ class SnapshotRestores:
         """Make what is there a snapshot."""
         groups = [group_of(part) for part in job.parts]
         kept = await self._manager.keep(caller, job.before[0], groups, progress, job.names)
-        await self._book.finish(job.before[0], kept)
+        await self._book.finish(job.before[0], kept, BEFORE)
         return kept
 
     async def _resume(self, caller: Account, job: Job, progress: Progress) -> RestoredSnapshot:
@@ -278,14 +281,20 @@ class SnapshotRestores:
         details = progress.operation.details
         if job.of("files") and details.get("phase") != CONTAINERS:
             await self._put_files(caller, job, details.get("plan"), progress)
-        done = list(details.get("done", ())) if details.get("phase") == CONTAINERS else []
+        broken_off = again and details.get("phase") == CONTAINERS
+        done = list(details.get("done", ())) if broken_off else []
         for part in job.of("containers"):
-            if part.name not in done:
-                await progress.keep({"phase": CONTAINERS, "done": done})
-                await progress.update(message=f"Making {part.name} again")
-                await self._put_container(caller, job, part, again=again)
-                done.append(part.name)
+            if part.name in done:
+                continue
+            if not (
+                broken_off and await self._containers.finish(caller, part, details.get("former"))
+            ):
+                await self._put_container(caller, job, part, done, progress)
+            # What a crash broke off was the first that is not done.
+            broken_off = False
+            done.append(part.name)
         self._manager.tell("restored", job.note)
+        self._retention.soon()
         started = progress.operation.started_at or utcnow()
         return RestoredSnapshot(
             name=job.note.name,
@@ -293,6 +302,7 @@ class SnapshotRestores:
             seconds=round((utcnow() - started).total_seconds(), 3),
             kept=job.before[1],
             kept_databases=_kept_databases(job),
+            not_in_it={part.name: list(part.not_in_it) for part in job.parts if part.not_in_it},
         )
 
     async def _put_files(
@@ -326,23 +336,20 @@ class SnapshotRestores:
             _log.warning("Files that were saved during a restore are not kept: %s", error)
             return
         rest = [each for each in before.parts if each.kind != "files"]
-        await self._book.finish(before.mark, [*rest, newer])
+        await self._book.finish(before.mark, [*rest, newer], BEFORE)
 
-    async def _put_container(self, caller: Account, job: Job, part: Kept, *, again: bool) -> None:
+    async def _put_container(
+        self, caller: Account, job: Job, part: Kept, done: Sequence[str], progress: Progress
+    ) -> None:
+        former = None
         try:
-            await self._containers.restore(caller, part, again=again)
+            former = await self._containers.former(caller, part)
+            await progress.keep({"phase": CONTAINERS, "done": list(done), "former": former})
+            await progress.update(message=f"Making {part.name} again")
+            await self._containers.restore(caller, part)
         except PlatformError as error:
-            before = await self._book.get(job.before[0])
-            was = _named(part.name, before.parts if before is not None else ())
-            state = "It is gone: make it of its image in that snapshot."
-            if was is None:
-                state = "It was not there before either."
-            else:
-                try:
-                    await self._containers.restore(caller, was)
-                    state = "It is as it was."
-                except PlatformError as worse:
-                    _log.warning("%s could not be made as it was: %s", part.name, worse)
+            stands = former is None or await self._containers.stands(caller, part, former)
+            state = "It is as it was." if stands else "It stands still: look at the log."
             raise Unavailable(
                 f"{part.name} could not be restored: {error.message} {state}",
                 f"What comes before it in {', '.join(job.names)} was restored; what was there is "

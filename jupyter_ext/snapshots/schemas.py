@@ -66,6 +66,10 @@ class Part(Model):
     stored_bytes: int = Field(description="That it took up itself, beside what was there already")
     moment: datetime | None = Field(None, description="Of databases: to which they are restored")
     place: str | None = Field(None, description="The folder of the files; the container's image")
+    not_in_it: list[str] = Field(
+        description="What belongs to it and is not kept, and what a restore makes of that",
+        examples=[["the volume data at /data: it stays as it is, and is attached again"]],
+    )
 
 
 class Snapshot(Model):
@@ -104,6 +108,9 @@ class RestoredSnapshot(Model):
     kept_databases: dict[str, str] = Field(
         description="By database the one that has what was there before; of the whole cluster the "
         "folder"
+    )
+    not_in_it: dict[str, list[str]] = Field(
+        description="By part what was not kept, and what became of it, as the snapshot tells"
     )
 
 

@@ -20,6 +20,7 @@ from .folders import Folders
 from .manager import SnapshotManager
 from .restic import PROGRAM
 from .restores import SnapshotRestores
+from .retention import Retention
 from .settings import SnapshotSettings
 from .vault import Vault
 
@@ -69,17 +70,36 @@ class SnapshotService:
             postgres.restores,
             postgres.catalog,
             postgres.claims,
+            postgres.backups,
+            postgres.backup_book,
         )
         files = FileKeeper(vault, Folders(settings, notebook_root, own), settings)
-        saved = ContainerKeeper(containers, store.secrets)
+        saved = ContainerKeeper(containers, book, store.secrets)
         people = containers.people
         self.manager = SnapshotManager(
             book, [databases, files, saved], settings, people, operations, bus
         )
+        self._retention = Retention(book, self.manager, people, settings)
         self.restores = SnapshotRestores(
-            book, self.manager, databases, files, saved, postgres.restores, people, operations
+            book,
+            self.manager,
+            databases,
+            files,
+            saved,
+            postgres.restores,
+            people,
+            operations,
+            self._retention,
         )
         postgres.keep_files(BackupFiles(files, book, self.manager, self.restores, settings, people))
+
+    def start(self) -> None:
+        """Begin to look after what restores have kept."""
+        self._retention.start()
+
+    async def stop(self) -> None:
+        """Look after it no more."""
+        await self._retention.stop()
 
     async def forget(self, account: Account) -> None:
         """Remove the repository of somebody who goes, and has no snapshot any more."""

@@ -35,6 +35,20 @@ class SnapshotSettings(Configurable):
 
     most = Int(50, min=0, help="Snapshots that a user may have; 0: any number.").tag(config=True)
 
+    keep_before_days = Int(
+        30,
+        min=1,
+        help="Days for which what was there before a restore is kept as a snapshot; the newest one "
+        "of each user stays.",
+    ).tag(config=True)
+
+    most_before = Int(
+        10,
+        min=1,
+        help="Of what was there before restores, how many snapshots of a user are kept: the oldest "
+        "goes when there is one more.",
+    ).tag(config=True)
+
     def folder_of(self, account: Account) -> str:
         """Return what is configured as a user's folder; empty: nothing."""
         if callable(self.files):

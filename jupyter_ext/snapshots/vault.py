@@ -7,6 +7,7 @@ import hmac
 import os
 import secrets
 import shutil
+from contextlib import suppress
 from pathlib import Path
 
 from sqlalchemy import select
@@ -77,13 +78,14 @@ class Vault:
         await restic.prepare()
         return restic
 
-    def has(self, owner: str) -> bool:
+    async def has(self, owner: str) -> bool:
         """Whether an account has a repository."""
-        return (self.folder / owner / "repository" / "config").exists()
+        config = self.folder / owner / "repository" / "config"
+        return await in_a_thread(config.exists, "snapshots repository")
 
-    def user_of(self, owner: str) -> SystemUser:
-        """Return whose the repository of an account is."""
-        found = (self.folder / owner).lstat()
+    async def user_of(self, owner: str) -> SystemUser:
+        """Return whose the repository of an account is; raises `FileNotFoundError`."""
+        found = await in_a_thread((self.folder / owner).lstat, "snapshots repository")
         return SystemUser(str(found.st_uid), found.st_uid, found.st_gid)
 
     async def size(self, owner: str) -> int:
@@ -92,8 +94,8 @@ class Vault:
 
     async def remove(self, owner: str) -> None:
         """Remove an account's repository."""
-        if (self.folder / owner).is_dir():
-            await remove_folders(self.user_of(owner), self.folder / owner)
+        with suppress(FileNotFoundError):
+            await remove_folders(await self.user_of(owner), self.folder / owner)
 
     async def _key(self) -> str:
         fresh = self._store.secrets.encrypt(secrets.token_urlsafe(48))

@@ -1,27 +1,32 @@
 """A server extension that kills somebody at the moment when an operation enters a phase.
 
 The environment says whom (`KILL`: server, postgres, backend, pg_dump, pg_restore, pgbackrest, or
-disk, which is filled), in which phase (`KILL_AT`) of which kind of operation (`KILL_IN`), how many
-seconds after it has begun (`KILL_AFTER`), and where the databases (`KILL_BELOW`) and the disk
-(`KILL_DISK`) are.
+disk, which is filled), in which phase (`KILL_AT`) of which kind of operation (`KILL_IN`), and where
+the databases (`KILL_BELOW`) and the disk (`KILL_DISK`) are. It may wait in the phase: for so many
+seconds (`KILL_AFTER`), for the first call of this method of the engine's driver
+(`KILL_AFTER_CALL`), or for the first run of pgBackRest (`KILL_RUNNING`).
 """
 
 from __future__ import annotations
 
 import os
 import signal
+import threading
+import time
 from contextlib import suppress
 from pathlib import Path
-from threading import Timer
 from typing import Any
 
 import psutil
 
+from jupyter_ext.containers.docker_driver import DockerDriver
 from jupyter_ext.operations.running import Progress
 
 from .clusters import postmasters
 from .desk_cluster import processes_of
 from .disks import fill
+
+RUNNING_SECONDS = 20.0
 
 STRUCK = "struck"
 """The file, beside the databases, that says how many processes were killed."""
@@ -33,20 +38,52 @@ def _jupyter_server_extension_points() -> list[dict[str, str]]:
 
 def _load_jupyter_server_extension(app: Any) -> None:
     wanted, kind = os.environ["KILL_AT"], os.environ["KILL_IN"]
-    folder = Path(os.environ["KILL_BELOW"])
-    entered = Progress.enter
+    folder, whom = Path(os.environ["KILL_BELOW"]), os.environ["KILL"]
+    entered, kept = Progress.enter, Progress.keep
+    reached = threading.Event()
+
+    def seen(self: Progress, phase: object) -> None:
+        if str(phase) != wanted or self.operation.kind != kind:
+            return
+        if reached.is_set() or (folder / STRUCK).exists():
+            return
+        reached.set()
+        if os.environ.get("KILL_RUNNING"):
+            threading.Thread(target=strike_running, args=(folder, whom), daemon=True).start()
+        elif seconds := float(os.environ.get("KILL_AFTER", "0")):
+            (folder / STRUCK).touch()
+            threading.Timer(seconds, strike, [folder, whom]).start()
+        elif not os.environ.get("KILL_AFTER_CALL"):
+            strike(folder, whom)
 
     def enter(self: Progress, phase: str) -> None:
         entered(self, phase)
-        if str(phase) == wanted and self.operation.kind == kind and not (folder / STRUCK).exists():
-            (folder / STRUCK).touch()
-            after = float(os.environ.get("KILL_AFTER", "0"))
-            if after:
-                Timer(after, strike, [folder, os.environ["KILL"]]).start()
-            else:
-                strike(folder, os.environ["KILL"])
+        seen(self, phase)
+
+    async def keep(self: Progress, details: dict[str, Any]) -> None:
+        await kept(self, details)
+        seen(self, details.get("phase"))
 
     Progress.enter = enter  # type: ignore[method-assign]
+    Progress.keep = keep  # type: ignore[method-assign]
+    if name := os.environ.get("KILL_AFTER_CALL"):
+        called = getattr(DockerDriver, name)
+
+        async def call(*words: Any, **more: Any) -> Any:
+            result = await called(*words, **more)
+            if reached.is_set() and not (folder / STRUCK).exists():
+                strike(folder, whom)
+            return result
+
+        setattr(DockerDriver, name, call)
+
+
+def strike_running(folder: Path, whom: str) -> None:
+    """Kill whoever comes first; nobody may come."""
+    until = time.monotonic() + RUNNING_SECONDS
+    while not pids_of(folder, whom) and time.monotonic() < until:
+        time.sleep(0.002)
+    strike(folder, whom)
 
 
 def strike(folder: Path, whom: str) -> None:
@@ -55,7 +92,16 @@ def strike(folder: Path, whom: str) -> None:
         (folder / STRUCK).touch()
         fill(Path(os.environ["KILL_DISK"]))
         return
-    pids = {
+    pids = pids_of(folder, whom)
+    (folder / STRUCK).write_text(str(len(pids)))
+    for pid in pids:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+
+
+def pids_of(folder: Path, whom: str) -> list[int]:
+    """Return the processes of somebody."""
+    return {
         "server": lambda: [os.getpid()],
         "postgres": lambda: postmasters(folder),
         "backend": lambda: backends(folder)[:1],
@@ -65,10 +111,6 @@ def strike(folder: Path, whom: str) -> None:
             pid for each in folder.glob("*/pgbackrest") for pid in processes_of(each)
         ],
     }[whom]()
-    (folder / STRUCK).write_text(str(len(pids)))
-    for pid in pids:
-        with suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
 
 
 def backends(folder: Path) -> list[int]:

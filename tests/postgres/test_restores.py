@@ -261,8 +261,8 @@ class TestRefusals:
             nothing_is_left(desk)
 
     def test_a_name_that_changes_hands_meanwhile_is_left_alone(self, desk: Desk) -> None:
-        with desk.user("bea") as bea, desk.user("cleo") as cleo:
-            url = table(bea, "course")
+        with desk.user("bella") as bella, desk.user("cleo") as cleo:
+            url = table(bella, "course")
             write(url, 1)
             # Her own code makes the loading of it take as long as she likes.
             slow = (
@@ -272,8 +272,8 @@ class TestRefusals:
             run(url, slow.format(0))
             run(url, "CREATE INDEX ON log (slow(n))")
             run(url, slow.format(8))
-            backup = taken(bea)
-            begun = bea.post(
+            backup = taken(bella)
+            begun = bella.post(
                 f"backups/{backup['id']}/restore",
                 json={"databases": ["course"]},
                 headers={"Prefer": "respond-async"},
@@ -282,16 +282,16 @@ class TestRefusals:
             super_url = url_of(desk.admin, "postgres")
             loading = "SELECT 1 FROM pg_stat_activity WHERE query LIKE 'CREATE INDEX%slow%'"
             wait_until(lambda: run(super_url, loading), "the loading", 60, 0.1)
-            assert bea.delete("databases/course").status_code == 200
+            assert bella.delete("databases/course").status_code == 200
             hers = table(cleo, "course")
             write(hers, 7)
 
             one = f"operations/{begun.json()['id']}"
-            wait_until(lambda: bea.get(one).json()["state"] == "failed", "the end", 60, 0.2)
+            wait_until(lambda: bella.get(one).json()["state"] == "failed", "the end", 60, 0.2)
 
             assert rows(hers) == [7]
             assert cleo.get("databases/course").json()["owner"] == "cleo"
-            assert bea.get("databases").json()["databases"] == []
+            assert bella.get("databases").json()["databases"] == []
             nothing_is_left(desk)
 
     def test_somebody_whose_code_never_ends_keeps_nobody_from_restoring(self, desk: Desk) -> None:

@@ -86,11 +86,12 @@ def world_in(
     """A server of its own; its folders may outlive it."""
     require.program("restic", "restic")
     docker = more.pop("docker_host", None)
+    how = {"environ": more.pop("environ", None), "more_extensions": more.pop("extensions", ())}
     config = settings(folder) | more
     if files is not None:
         config["ServerApp"] = {"root_dir": str(files)}
     with (
-        jupyter.jupyter_server(config=config, home=home, docker_host=docker) as server,
+        jupyter.jupyter_server(config=config, home=home, docker_host=docker, **how) as server,
         server.client() as admin,
     ):
         try:
@@ -114,7 +115,10 @@ def world(docker_engine: Dockerd) -> Iterator[World]:
         clusters.cluster_folder() as folder,
         open_folder() as files,
         world_in(
-            folder, files=files, docker_host=docker_engine.url, SnapshotSettings={"most": 3}
+            folder,
+            files=files,
+            docker_host=docker_engine.url,
+            SnapshotSettings={"most": 3, "most_before": 2},
         ) as made,
     ):
         yield made

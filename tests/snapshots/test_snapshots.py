@@ -146,9 +146,12 @@ class TestUsers:
         with world.user("lea") as lea:
             put(home / "mine.txt", "one", UID)
             (home / "shadow").symlink_to("/etc/shadow")
+            put(home / "of another" / "file", "theirs", UID + 1)
             first = taken(lea, "readable", parts=["files"])
             secrets_are_kept(world)
             assert first["parts"][0]["reason"] is None
+            [told] = first["parts"][0]["not_in_it"]
+            assert told.endswith("stay as they are: of another.")
             again = taken(lea, "the same", parts=["files"])
             assert again["stored_bytes"] < first["stored_bytes"]
             secret = home / "of root.txt"
@@ -177,6 +180,7 @@ class TestUsers:
             (home / "mine.txt").write_text("two")
             restored(lea, "readable")
             assert tree(home)["mine.txt"] == "one"
+            assert (home / "of another" / "file").read_text() == "theirs"
 
     @pytest.mark.slow
     def test_what_root_left_among_them_keeps_no_restore_from_its_end(self, world: World) -> None:
@@ -234,6 +238,32 @@ class TestUsers:
             assert lee.delete("databases/late").status_code == 200
             restored(lee, "x")
             assert rows(url_of(lee, "late")) == [1]
+
+    def test_what_restores_keep_is_bounded(self, world: World) -> None:
+        home = world.home("ret")
+        with world.user("ret") as ret:
+            put(home / "f", "one", UID)
+            taken(ret, "mine", parts=["files"])
+            kept = [restored(ret, "mine")["kept"] for _ in range(3)]
+            wait_until(lambda: len(names(ret)) == 3, "the oldest to go")
+            assert names(ret) == [kept[2], kept[1], "mine"]
+
+    def test_a_list_asks_nobody_for_backups(self, world: World) -> None:
+        with world.user("kim") as kim:
+            write(table(kim, "kims"), 1)
+            taken(kim, "x", parts=["databases"])
+            [repository] = world.folder.glob("*/backups")
+            aside = repository.rename(repository.with_name("aside"))
+            try:
+                [shown] = kim.get("snapshots").json()["snapshots"]
+                refused = kim.post("snapshots/x/restore", json={})
+            finally:
+                aside.rename(repository)
+            assert part(shown, "database:kims")["state"] == "kept"
+            # Who restores it finds out.
+            assert refused.status_code in (409, 503), refused.text
+            restored(kim, "x")
+            assert rows(url_of(kim, "kims")) == [1]
 
     def test_a_folder_that_may_lead_elsewhere_is_left_out(self, world: World) -> None:
         reasons = {}

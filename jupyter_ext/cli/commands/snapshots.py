@@ -67,6 +67,8 @@ def create_snapshot(
     for part in made["parts"]:
         if part["state"] == "left_out" or part.get("reason"):
             session.say(f"{clean(part['name'])}: {clean(part['reason'])}")
+        for words in part.get("not_in_it", ()):
+            session.say(f"{clean(part['name'])}, not in it: {clean(words)}")
     kept = ", ".join(part["name"] for part in made["parts"] if part["state"] == "kept")
     return Done(f"Took {name}: {kept} ({made['size']}).", made, name)
 
@@ -90,6 +92,9 @@ def restore_snapshot(session: Session, name: str, parts: Sequence[str], yes: boo
     session.timeout = max(session.timeout, PATIENCE)
     with session.progress(f"Restoring {name}") as progress:
         made = session.client.snapshots.restore(name, parts=parts or None, progress=progress)
+    for part, lines in made["not_in_it"].items():
+        for words in lines:
+            session.say(f"{clean(part)}, not restored: {clean(words)}")
     return Done(
         f"Restored {', '.join(made['parts'])}. What was there is the snapshot {made['kept']}.",
         made,

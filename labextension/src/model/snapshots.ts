@@ -17,6 +17,8 @@ export interface Part {
   readonly moment: string | null;
   /** The folder of the files; the container's image. */
   readonly place: string | null;
+  /** What belongs to it and is not kept, and what a restore makes of that. */
+  readonly not_in_it: readonly string[];
 }
 
 /** The state of somebody's workspace at a moment, word for word as the server sends it. */

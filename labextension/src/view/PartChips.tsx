@@ -30,7 +30,9 @@ export function PartChips(props: {
             key={part.name}
             className="jx-Chip jx-Part"
             data-state={part.state}
-            title={[name, part.reason].filter(Boolean).join('\n')}
+            title={[name, part.reason, ...part.not_in_it]
+              .filter(Boolean)
+              .join('\n')}
           >
             <span className="jx-Part-name">{name}</span>
             {state && <span className="jx-Part-state">{` · ${state}`}</span>}

@@ -52,7 +52,11 @@ export function RestoreSnapshot(
       return part.reason ?? partState(trans, part);
     }
     const there = isThere(part);
-    return [replacedWords(trans, part, there, language), part.reason]
+    return [
+      replacedWords(trans, part, there, language),
+      part.reason,
+      ...part.not_in_it
+    ]
       .filter(Boolean)
       .join(' ');
   };

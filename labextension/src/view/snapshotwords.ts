@@ -82,7 +82,7 @@ export function replacedWords(
       return there === false
         ? trans.__('Is made again: there is none of this name now.')
         : trans.__(
-            'Deletes the container of this name and makes it again. Its volumes are not in it.'
+            'Puts one with the files of then in the place of this container, which stays until that runs.'
           );
   }
 }
