@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import httpx
+import psutil
 import pytest
+
+from jupyter_ext.snapshots.restic import runs
 
 from ..engines import clusters, jupyter, require
 from ..engines.dockerd import Dockerd
@@ -35,6 +38,16 @@ class World(Desk):
         folder.mkdir(exist_ok=True)
         os.chown(folder, uid, uid)
         return folder
+
+    def copying(self) -> list[int]:
+        """Return the runs of restic for snapshots of this world: others' tests may have some."""
+        found = []
+        for pid in runs("snapshot-"):
+            with suppress(psutil.NoSuchProcess):
+                environ = psutil.Process(pid).environ()
+                if environ.get("RESTIC_REPOSITORY", "").startswith(str(self.folder)):
+                    found.append(pid)
+        return found
 
     @property
     def repositories(self) -> Path:

@@ -10,8 +10,6 @@ from urllib.parse import quote
 import httpx
 import pytest
 
-from jupyter_ext.snapshots.restic import runs
-
 from ..engines.dockerd import Dockerd
 from ..engines.scratch import wait_until
 from ..postgres.test_databases import url_of
@@ -206,12 +204,12 @@ class TestUsers:
             begun = cat.post("snapshots", json=body, headers={"Prefer": "respond-async"})
             assert begun.status_code == 202, begun.text
             one = f"operations/{begun.json()['id']}"
-            wait_until(lambda: runs("snapshot-"), "restic", 20, 0.01)
+            wait_until(world.copying, "restic", 20, 0.01)
 
             ended = cat.delete(one)
 
             assert ended.json()["state"] == "cancelled", ended.text
-            assert names(cat) == [] and not runs("snapshot-")
+            assert names(cat) == [] and not world.copying()
             kept = taken(cat, **body)
             assert kept["size_bytes"] == 100 << 20
             gone = cat.delete("snapshots/large").json()
