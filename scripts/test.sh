@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # test.sh [PYTEST'S ARGUMENTS]: the set-up, then the tests; an engine that should be there and is not is a failure.
-# Without arguments, every test but the slow ones, in two processes where each can have a network of its own: engines beside
+# Without arguments, every test but the slow ones, in three processes where each can have a network of its own: engines beside
 # each other would take each other's addresses, and Chromium drops its connections whenever a network comes or goes.
 . "$(dirname "$0")/lib.sh"
 scripts/setup.sh test
@@ -18,9 +18,9 @@ else
   tests -m "not slow and download" || status=$?
   apart=()
   if unshare --net true 2>/dev/null; then
-    apart=(--tx "2*popen//python=$root/scripts/own-network.sh" --dist loadfile --no-loadscope-reorder)
+    apart=(--tx "3*popen//python=$root/scripts/own-network.sh" --dist loadfile --no-loadscope-reorder)
   else
-    warn "all tests run in one process: two need networks of their own, which only root may make"
+    warn "all tests run in one process: several need networks of their own, which only root may make"
   fi
   tests -m "not slow and not download" "${apart[@]}" --durations=40 || status=$?
 fi
