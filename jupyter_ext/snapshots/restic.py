@@ -32,8 +32,6 @@ GONE = "all target directories/files do not exist"
 INCOMPLETE = 3
 """Exit status of a backup that is there, without some files that could not be read."""
 
-END_SECONDS = 10.0
-
 Report = Callable[[float], None]
 
 

@@ -58,7 +58,9 @@ def taken(backup: Thing) -> str:
     """Say what was backed up."""
     text = f"Took {backup['id']}: {backup['type']}, {backup['size']}"
     if backup["files"]:
-        text += f", with {len(backup['files'])} files or folders ({size(backup['files_bytes'])})"
+        number = len(backup["files"])
+        noun = "file or folder" if number == 1 else "files or folders"
+        text += f", with {number} {noun} ({size(backup['files_bytes'])})"
     if backup["files_unread"]:
         text += f". {clean(backup['files_unread'])}"
     return f"{text}."
