@@ -232,6 +232,10 @@ class Supervised:
             raise
 
     def _spawn(self) -> Record:
+        left = Record.read(self._record_file).child
+        if left is not None and not left.alive() and not children.end(left):
+            # They would go on with its files and its port.
+            raise Unavailable(f"What {self.name} left running does not end.", "Try again.")
         with self._alone():
             # Another one may be ahead.
             there = Record.read(self._record_file)
