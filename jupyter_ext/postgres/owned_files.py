@@ -89,11 +89,18 @@ def write_private(path: Path, text: str, user: SystemUser) -> None:
     Path(name).replace(path)
 
 
-def read_end(path: Path) -> str:
-    """Return the end of a log; raises `OSError`."""
+def read_end(path: Path, begin: int = 0) -> str:
+    """Return the end of a log; raises `OSError`.
+
+    Parameters
+    ----------
+    begin
+        Bytes at its beginning that are not wanted; one that is shorter by now began anew.
+    """
     descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     with os.fdopen(descriptor, "rb") as file:
-        file.seek(max(0, os.fstat(descriptor).st_size - READ_BYTES))
+        size = os.fstat(descriptor).st_size
+        file.seek(max(begin if begin <= size else 0, size - READ_BYTES))
         return file.read(READ_BYTES).decode(errors="replace")
 
 

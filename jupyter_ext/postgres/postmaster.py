@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -93,6 +94,7 @@ async def start(place: Place, log: Path) -> Postmaster:
         # Another process may have its number by now, and PostgreSQL would take that one for it.
         with suppress(FileNotFoundError):
             (place.data / "postmaster.pid").unlink()
+    before = _sizes(log)
     scope = _scope(place.user)
     try:
         try:
@@ -106,7 +108,7 @@ async def start(place: Place, log: Path) -> Postmaster:
             await run(command, user=place.user, deadline=START_SECONDS + 10)
     except (ProgramFailed, TimeoutError, OSError) as error:
         raise Unavailable(
-            f"PostgreSQL does not start: {_reason(log) or error}.", f"Its log is {log}."
+            f"PostgreSQL does not start: {_reason(before) or error}.", f"Its log is {log}."
         ) from error
     found = find(place.data)
     if found is None:
@@ -142,11 +144,28 @@ def _scope(user: SystemUser) -> list[str]:
     return [systemd_run, "--scope", "--collect", "--quiet", *whose, "--"]
 
 
-def _reason(log: Path) -> str:
-    """Return the last thing that went wrong, in PostgreSQL's words."""
+def _sizes(log: Path) -> dict[Path, int]:
+    """Return how long the logs are in which PostgreSQL says why it does not start."""
+    found = {}
     for path in (log.parent / "postgresql.log", log):
         try:
-            lines = read_end(path)[-8192:].splitlines()
+            found[path] = path.lstat().st_size
+        except OSError:
+            found[path] = 0
+    return found
+
+
+def _reason(before: Mapping[Path, int]) -> str:
+    """Return the last thing that went wrong, in PostgreSQL's words.
+
+    Parameters
+    ----------
+    before
+        How long its logs were then: what they said earlier is of others' logins.
+    """
+    for path, size in before.items():
+        try:
+            lines = read_end(path, size)[-8192:].splitlines()
         except OSError:
             continue
         for line in reversed(lines):
