@@ -15,7 +15,7 @@ import {
 import { restoreProblem } from '../model/backupstore';
 import { ApiError, wordsOf } from '../model/reply';
 import { Checkbox } from './Checkbox';
-import { readerOf, useBackups, useDesk } from './desk';
+import { readerOf, useDesk, useListed } from './desk';
 import { Field } from './Field';
 import { RestorePlan } from './RestorePlan';
 import { Picked, TimeLine } from './TimeLine';
@@ -45,7 +45,7 @@ export function RestoreForm(props: {
   const { begin, busy, failure, onReady } = props;
   const desk = useDesk();
   const { backups, trans, language } = desk;
-  const { items } = useBackups();
+  const { items } = useListed(backups);
   const [now] = React.useState(Date.now);
   const { admin } = readerOf(desk);
   const all = React.useMemo(() => [...(items?.values() ?? [])], [items]);
