@@ -1,10 +1,20 @@
 import type { Api } from './api';
-import type { Backup, NewBackup, NewRestore, Restore } from './backups';
+import type {
+  Backup,
+  NewBackup,
+  NewRestore,
+  Restore,
+  SideCluster
+} from './backups';
+import type { DatabaseConnection } from './databases';
 import { ListStore } from './liststore';
 import { ApiError, Outcome } from './reply';
 import type { Data, EventSocket } from './socket';
 import type { Store } from './store';
 import type { Operation } from './types';
+
+/** The database that every cluster has. */
+const MAINTENANCE = 'postgres';
 
 /** The tab's picture of the backups, and what a person does with them. */
 export class BackupStore extends ListStore<Backup> {
@@ -44,6 +54,16 @@ export class BackupStore extends ListStore<Backup> {
   async restore(id: string, wish: NewRestore): Promise<Operation | null> {
     const path = `${pathOf(id)}/restore`;
     return this.begun(await this.api.begin<Restore>('POST', path, wish));
+  }
+
+  /** The superuser's way into a cluster that was left beside: they log in as in the live one. */
+  async sideUrl({ host, port }: SideCluster): Promise<string> {
+    const path = `databases/${MAINTENANCE}/connection`;
+    const login = await this.api.ask<DatabaseConnection>('GET', path);
+    const [user, password] = [login.user, login.password].map(
+      encodeURIComponent
+    );
+    return `postgresql://${user}:${password}@${host}:${port}/${MAINTENANCE}`;
   }
 
   protected readonly topic = 'backups';
