@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from contextlib import nullcontext
 from datetime import timedelta
 
 from sqlalchemy import ColumnElement, delete, func, literal, or_, select
@@ -84,15 +85,15 @@ class AuditManager:
 
     async def operation_ended(self, session: AsyncSession, operation: Operation) -> None:
         """Keep how long work ended, in the transaction that writes its end."""
-        username = await session.scalar(
-            select(UserRecord.username).where(UserRecord.id == operation.owner)
-        )
-        account = Account(operation.owner, username or "", role="")
-        row = row_of(_end_of(operation, account))
+        row = row_of(_end_of(operation, Account(operation.owner, "", role="")))
+        username = select(UserRecord.username).where(UserRecord.id == operation.owner)
+        named = row | {"username": func.coalesce(username.scalar_subquery(), "")}
         try:
-            # Its own savepoint: an entry that can't be kept must not keep the work from ending.
-            async with session.begin_nested():
-                await session.execute(INSERT, row)
+            # An entry that can't be kept must not keep the work from ending: PostgreSQL would let
+            # nothing more be written in the transaction, SQLite forgets the statement alone.
+            own = nullcontext() if self._store.is_sqlite else session.begin_nested()
+            async with own:
+                await session.execute(INSERT.values(named))
         except Exception as error:
             told([row], error)
 

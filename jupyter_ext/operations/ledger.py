@@ -91,6 +91,7 @@ class Ledger:
                     self.lease.condition(server),
                 )
                 .values(**values_of(operation), **more)
+                .execution_options(synchronize_session=False)
             )
             if not isinstance(result, CursorResult) or result.rowcount != 1:
                 raise LeaseLost

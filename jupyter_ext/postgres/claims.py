@@ -76,12 +76,19 @@ class Claims:
     async def get(self, name: str) -> Owned | None:
         """Return one."""
         async with self._store.read() as session:
-            record = await session.get(DatabaseRecord, name)
-            if record is None:
+            record = DatabaseRecord
+            rows = await session.execute(
+                select(record.owner, record.created_at, record.making, DatabaseUse.user_id)
+                .outerjoin(DatabaseUse, DatabaseUse.name == record.name)
+                .where(record.name == name)
+            )
+            found = rows.all()
+            if not found:
                 return None
-            uses = select(DatabaseUse.user_id).where(DatabaseUse.name == name)
-            users = frozenset(await session.scalars(uses))
-            return Owned(name, record.owner, record.created_at, record.making, users)
+            owner, created_at, making, _ = found[0]
+            # Of a database that nobody uses but its owner, there is one row without a user.
+            users = frozenset(filter(None, (each.user_id for each in found)))
+            return Owned(name, owner, created_at, making, users)
 
     async def claim(
         self,
@@ -154,6 +161,7 @@ class Claims:
             .where(record.name == name, record.making == making)
             .values(making=None)
             .returning(record.owner, record.created_at)
+            .execution_options(synchronize_session=False)
         )
         found = rows.first()
         return Owned(name, found.owner, found.created_at, None) if found is not None else None

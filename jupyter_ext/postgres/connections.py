@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import select
 from collections import defaultdict
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
@@ -53,7 +54,7 @@ SAFE: Mapping[str, str] = {
 class Connections:
     """A pool of connections to the maintenance database, and single ones to others.
 
-    The pool outlasts a restart of PostgreSQL: each connection is asked before it is lent.
+    The pool outlasts a restart of PostgreSQL: what PostgreSQL ended is never lent.
     """
 
     def __init__(self) -> None:
@@ -91,7 +92,7 @@ class Connections:
                 max_size=most,
                 timeout=PATIENCE,
                 max_idle=60,
-                check=AsyncConnectionPool.check_connection,
+                check=_check,
                 reset=reset,
                 open=False,
             )
@@ -224,6 +225,20 @@ class Connections:
             self._lent -= 1
             if not self._lent:
                 self._returned.set()
+
+
+async def _check(connection: AsyncConnection[Any]) -> None:
+    """Ask a connection whether it lives, where its socket does not look as it was left.
+
+    What PostgreSQL said unasked, or its end, is there to be read: without it the question, which
+    takes as long as many a statement, is not needed.
+    """
+    socket = select.poll()
+    socket.register(connection.fileno(), select.POLLIN)
+    if socket.poll(0):
+        from psycopg_pool import AsyncConnectionPool
+
+        await AsyncConnectionPool.check_connection(connection)
 
 
 async def _call(connection: AsyncConnection[Any], name: str) -> None:

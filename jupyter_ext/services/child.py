@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import glob
+import hashlib
 import json
 import os
 import signal
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from ..desk.lock import DeskLock, write_private
@@ -27,6 +28,10 @@ PLACE = "services"
 
 GRACE = 10.0
 """Seconds that a process has to end when it is asked to."""
+
+MARK = "SERVICE_RUN"
+"""Of the environment of a process and of what it starts: tells what it left behind from the session
+of a later process with its number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +61,37 @@ class Child:
         with suppress(ChildProcessError):
             os.waitpid(self.pid, os.WNOHANG)
         return self.boot == boot_id() and process_start(self.pid) == self.started
+
+    def groups(self, known: Collection[int] = ()) -> set[int]:
+        """Return the groups of processes that live in its session, also when it has ended itself.
+
+        Its terminals have sessions of their own, and end with what holds them.
+
+        Parameters
+        ----------
+        known
+            Groups that are its: one that is about to end has no environment any more.
+        """
+        alive = self.alive()
+        if self.boot != boot_id():
+            return set()
+        found = set()
+        for pid, session, group in _processes():
+            if session == self.pid and (alive or group in known or self._marked(pid)):
+                found.add(group)
+        return found
+
+    @property
+    def mark(self) -> str:
+        """What its environment says; it gives nothing of the secret away."""
+        return hashlib.sha256(self.secret.encode()).hexdigest()[:32]
+
+    def _marked(self, pid: int) -> bool:
+        try:
+            environment = Path(f"/proc/{pid}/environ").read_bytes()
+        except OSError:
+            return False
+        return f"{MARK}={self.mark}".encode() in environment.split(b"\0")
 
     @property
     def run(self) -> str:
@@ -129,6 +165,7 @@ def spawn(
     OSError
         It can't be started.
     """
+    child = Child(0, 0, boot_id(), port, secret)
     reading, writing = os.pipe()
     try:
         output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
@@ -136,7 +173,7 @@ def spawn(
             pid = os.posix_spawn(
                 "/bin/sh",
                 ["sh", "-c", GATE, "sh", str(folder), *command],
-                {**clean_environment(), **environment},
+                {**clean_environment(), **environment, MARK: child.mark},
                 file_actions=[
                     (os.POSIX_SPAWN_DUP2, reading, 0),
                     (os.POSIX_SPAWN_DUP2, output, 1),
@@ -154,21 +191,28 @@ def spawn(
         raise
     finally:
         os.close(reading)
-    return Held(Child(pid, process_start(pid) or 0, boot_id(), port, secret), writing)
+    return Held(replace(child, pid=pid, started=process_start(pid) or 0), writing)
 
 
 def end(child: Child, grace: float = GRACE) -> bool:
-    """End a process and its session, if need be by force; whether it has ended. Blocks."""
+    """End a process and its session, if need be by force; whether all has ended. Blocks.
+
+    Where the process has ended by itself, what it left in its session is ended.
+    """
+    groups = child.groups()
     for number, seconds in ((signal.SIGTERM, grace), (signal.SIGKILL, 2.0)):
-        if not child.alive():
-            return True
-        with suppress(ProcessLookupError):
-            # Its session's only group that is known; those of its terminals end with these.
-            os.killpg(child.pid, number)
-        until = time.monotonic() + seconds
-        while child.alive() and time.monotonic() < until:
+        until, told = time.monotonic() + seconds, set[int]()
+        while groups:
+            for group in groups - told:
+                # Its number is nobody else's as long as one of it lives.
+                with suppress(ProcessLookupError, PermissionError):
+                    os.killpg(group, number)
+            told |= groups
+            if time.monotonic() > until:
+                break
             time.sleep(0.05)
-    return not child.alive()
+            groups = child.groups(told)
+    return not groups
 
 
 def end_left(home: Path, only: str | None = None, *, wanted: bool) -> list[str]:
@@ -191,7 +235,7 @@ def end_left(home: Path, only: str | None = None, *, wanted: bool) -> list[str]:
         ended = []
         for path in sorted(place.glob(f"{glob.escape(only) if only else '*'}.json")):
             found = Record.read(path)
-            if found.child is not None and found.child.alive() and end(found.child):
+            if found.child is not None and found.child.groups() and end(found.child):
                 Record(wanted).write(path)
                 ended.append(path.stem)
         return ended
@@ -206,3 +250,15 @@ def clean_environment() -> dict[str, str]:
         for name, value in os.environ.items()
         if name in KEPT or name.startswith(("LC_", "XDG_"))
     }
+
+
+def _processes() -> Iterator[tuple[int, int, int]]:
+    """Yield the number, session and group of each process that has not ended."""
+    for folder in Path("/proc").iterdir():
+        if folder.name.isdecimal():
+            # It may end in the meantime.
+            with suppress(OSError):
+                # proc(5): state, parent, group, session, behind a name that may hold anything.
+                stat = (folder / "stat").read_bytes().rpartition(b")")[2].split()
+                if stat[0] not in (b"Z", b"X"):
+                    yield int(folder.name), int(stat[3]), int(stat[2])

@@ -136,7 +136,8 @@ class JupyterUnit:
         """Return its last lines since it was started."""
         lines = logs.since(tuple(self._journal.lines), since)[-tail:]
         hidden = list(self._host.hidden)
-        return [logs.clean(line, hidden) for line in lines]
+        # One that is as long as any was cut by the journal, perhaps amid a secret.
+        return [logs.clean(line, hidden, whole=len(line) < logs.LINE) for line in lines]
 
     def _end(self, how: End, words: str) -> None:
         before, self._ending = self._ending, how

@@ -34,12 +34,18 @@ _SECRETS = (
         r"[^\s,;&\"']+"
     ),
     # In SQL, and in the sentence about the first administrator.
-    re.compile(r"(?i)(\bpassword\s+)'(?:[^']|'')*'"),
+    re.compile(r"(?i)(\bpassword\s+)'(?:[^']|'')*'?"),
     re.compile(r"(\bpassword )(?=\S*[0-9A-Z_-])[\w-]{8,}"),
     # Keys and tokens of ours by their form.
     re.compile(r"()\bjx_[\w-]{8,}"),
     re.compile(r"()\beyJ[\w-]{8,}\.[\w-]+\.[\w-]+"),
 )
+_CUT_LOGIN = re.compile(r"(://[^/\s:@]*:)[^@\s/]+\Z")
+"""Of an address whose host was cut off: what stands there may be a port, or a password."""
+
+SHORTEST = 4
+"""Characters of a secret by which it is known."""
+
 _TIME = re.compile(
     r"\W{0,3}(?:[IWEDC] )?"
     r"(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d(?:[.,]\d{1,6})?)\s?(Z|UTC|[+-]\d\d:?\d\d)?"
@@ -47,15 +53,34 @@ _TIME = re.compile(
 _CONTROL = re.compile(r"\x1b\[[0-9;]*[A-Za-z]|[\x00-\x08\x0b-\x1f\x7f]")
 
 
-def clean(line: str, known: Iterable[str] = ()) -> str:
-    """Return a line without secrets: those that are known, and what looks like one."""
+def clean(line: str, known: Iterable[str] = (), *, whole: bool = True) -> str:
+    """Return a line without secrets: those that are known, and what looks like one.
+
+    Parameters
+    ----------
+    whole
+        Whether it ends where it ended; otherwise it may end amid a secret.
+    """
+    # A colour between a name and its value hides neither.
+    line = _CONTROL.sub("", line)
     for secret in known:
-        if len(secret) >= 4:
+        if len(secret) >= SHORTEST:
             line = line.replace(secret, HIDDEN)
+            if not whole:
+                line = _without_beginning(line, secret)
+    if not whole:
+        line = _CUT_LOGIN.sub(rf"\g<1>{HIDDEN}", line)
     for pattern in _SECRETS:
         line = pattern.sub(rf"\g<1>{HIDDEN}", line)
-    line = _CONTROL.sub("", line)
     return line if len(line) <= LINE else f"{line[:LINE]} …"
+
+
+def _without_beginning(line: str, secret: str) -> str:
+    """Return a line without the part of a secret with which it ends."""
+    for length in range(len(secret) - 1, SHORTEST - 1, -1):
+        if line.endswith(secret[:length]):
+            return f"{line[:-length]}{HIDDEN}"
+    return line
 
 
 def moment_of(line: str) -> datetime | None:
@@ -98,13 +123,19 @@ def read(path: Path, tail: int, moment: datetime | None, known: Iterable[str] = 
             size = file.seek(0, 2)
             begin = max(0, size - MOST_BYTES)
             file.seek(begin)
-            lines = file.read(MOST_BYTES).decode(errors="replace").splitlines()
+            text = file.read(MOST_BYTES).decode(errors="replace")
     except OSError as error:
         if error.errno in (errno.ENOENT, errno.ELOOP):
             return []
         raise
+    lines = text.splitlines()
     if begin:
         # Half a line says half of a secret's name.
         lines = lines[1:]
     kept = tuple(known)
-    return [clean(line, kept) for line in since(lines, moment)[-tail:]]
+    shown = since(lines, moment)[-tail:]
+    found = [clean(line, kept) for line in shown]
+    if shown and not text.endswith("\n"):
+        # Somebody writes it, or was ended meanwhile.
+        found[-1] = clean(shown[-1], kept, whole=False)
+    return found

@@ -14,17 +14,20 @@ from functools import partial
 from typing import Any, get_args
 
 from ..accounts.schemas import Account
-from ..api.route import Page
+from ..api.route import May, Page
 from ..devices.threads import in_a_thread
 from ..errors import InvalidRequest, NotFound
 from ..events.bus import Bus
 from ..system.schemas import Problem
 from . import measures
 from .schemas import Action, Service, ServiceLog, ServiceLogQuery
-from .supervised import THREAD
+from .supervised import THREAD, Ended
 from .unit import State, Unit, problem_text
 
 TOPIC = "services"
+LOGS = "service:logs"
+"""The permission that opens logs."""
+
 LOOK_SECONDS = 1.0
 ASK_EVERY = 10
 """Looks between two questions to those who are not watched from here."""
@@ -57,8 +60,10 @@ class ServiceManager:
         found = await self._views(list(self._units.values()))
         return Page(found, len(found), max(len(found), 1), 0, TOPIC)
 
-    async def act(self, caller: Account, service: str, action: str) -> Service:
+    async def act(self, caller: Account, service: str, action: str, may: May) -> Service:
         """Start, stop or restart a service.
+
+        One that ends at once is told with its last words to whoever may read its log.
 
         Raises
         ------
@@ -78,6 +83,8 @@ class ServiceManager:
             work = {"start": unit.start, "stop": unit.stop, "restart": unit.restart}[action]
             try:
                 await work()
+            except Ended as error:
+                raise (error.told() if may(LOGS) else error) from None
             finally:
                 self._look(unit)
         return (await self._views([unit]))[0]

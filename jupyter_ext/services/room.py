@@ -70,6 +70,7 @@ class ServiceRoom:
             folder=Path(settings.vscode_folder or notebooks),
             place=home / PLACE,
             cure=EDITOR_CURE,
+            ready_seconds=settings.vscode_start_seconds,
         )
         for unit in (PostgresUnit(postgres), self._jupyter, self.editor):
             self.manager.add(unit)

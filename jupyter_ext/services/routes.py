@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..api.dialects import PIGLET
 from ..api.route import Feed, Page, Route
-from .manager import ServiceManager
+from .manager import LOGS, ServiceManager
 from .schemas import Service, ServiceLog, ServiceLogQuery
 
 ALL = "/api/v1/services"
@@ -26,6 +26,7 @@ ROUTES = [
         ServiceManager.act,
         PIGLET,
         "service:control",
+        may=True,
         result=Service,
         summary="Start, stop or restart a service",
     ),
@@ -34,7 +35,7 @@ ROUTES = [
         f"{ONE}/logs",
         ServiceManager.logs,
         PIGLET,
-        "service:logs",
+        LOGS,
         query=ServiceLogQuery,
         result=ServiceLog,
         summary="The end of a service's log",

@@ -30,6 +30,14 @@ class ServiceSettings(Configurable):
         help="Folder in which it starts (default: the notebook root).",
     ).tag(config=True)
 
+    vscode_start_seconds = Float(
+        45.0,
+        min=1,
+        max=3600,
+        help="Seconds that the service vscode has until it listens; then it is ended, and started "
+        "again later.",
+    ).tag(config=True)
+
     systemd_units = List(
         Unicode(),
         help="Units of systemd that are listed as services too, and started and stopped by "

@@ -34,12 +34,32 @@ BACKOFF = (1.0, 2.0, 5.0, 15.0, 60.0)
 STEADY = 60.0
 
 READY_SECONDS = 45.0
-"""That a program has until it listens."""
+"""That a program has until it listens; then it is ended, and started again."""
 
 LARGEST_LOG = 8 << 20
 KEPT_LOG = 1 << 20
 
 _log = logging.getLogger(__name__)
+
+
+class Ended(Unavailable):
+    """A program ended before it listened.
+
+    Parameters
+    ----------
+    said
+        The last line of its log, for whoever may read that.
+    """
+
+    def __init__(self, what: str, cure: str, said: str) -> None:
+        super().__init__(what, cure)
+        self.said = said
+
+    def told(self) -> Unavailable:
+        """Return the same with what it said."""
+        what = self.what.rstrip(".")
+        told = f"{what}: {self.said}" if self.said else f"{what} without a word."
+        return Unavailable(told, self.cure)
 
 
 class Supervised:
@@ -57,6 +77,8 @@ class Supervised:
         Folder of what is remembered of it, and of its log.
     cure
         How to install it.
+    ready_seconds
+        That it has until it listens.
     """
 
     kind = "process"
@@ -70,6 +92,7 @@ class Supervised:
         folder: Path,
         place: Path,
         cure: str,
+        ready_seconds: float = READY_SECONDS,
     ) -> None:
         self.name = name
         self._command = list(command)
@@ -79,6 +102,7 @@ class Supervised:
         self._record_file = place / f"{name}.json"
         self.log = place / f"{name}.log"
         self._cure = cure
+        self._ready_seconds = ready_seconds
         self._record = Record()
         self._ready = False
         self._installed = False
@@ -96,8 +120,10 @@ class Supervised:
         """Return how it is, at once."""
         found = self._record.child
         if found is not None and found.alive():
-            status = "running" if self._ready else "starting"
-            return State(status, found.pid, found.port, opens=self._ready)
+            if self._ready:
+                return State("running", found.pid, found.port, opens=True)
+            # Why it did not come up the last time.
+            return State("starting", found.pid, found.port, problem=self._problem)
         if self._record.wanted:
             status = "failed" if self._problem is not None else "starting"
             return State(status, problem=self._problem)
@@ -141,7 +167,9 @@ class Supervised:
         Raises
         ------
         Unavailable
-            It is not installed, or does not start; the end of its log says why.
+            It is not installed, or does not listen in time.
+        Ended
+            It ended before it listened.
         """
         await self._need()
         async with self._changing:
@@ -225,13 +253,18 @@ class Supervised:
                 self._record = await in_a_thread(self._spawn, THREAD)
             await self._await_port()
             self._problem = None
-        except PlatformError as error:
+        except Unavailable as error:
+            # Everybody reads it, so it has no line of the log.
             self._problem = Problem(
-                service=self.name, what=error.message, cure=f"`pig logs {self.name}` says more."
+                service=self.name, what=error.what, cure=f"`pig logs {self.name}` says more."
             )
             raise
 
     def _spawn(self) -> Record:
+        left = Record.read(self._record_file).child
+        if left is not None and not left.alive() and not children.end(left):
+            # They would go on with its files and its port.
+            raise Unavailable(f"What {self.name} left running does not end.", "Try again.")
         with self._alone():
             # Another one may be ahead.
             there = Record.read(self._record_file)
@@ -289,22 +322,25 @@ class Supervised:
         if found is None or self._ready:
             return
         loop = asyncio.get_running_loop()
-        until = loop.time() + READY_SECONDS
+        until = loop.time() + self._ready_seconds
         while loop.time() < until:
             if not found.alive():
-                raise Unavailable(await self._last_words(), f"Its log is {self.log}.")
+                said = await self._last_words()
+                raise Ended(f"{self.name} ended.", f"Its log is {self.log}.", said)
             if await in_a_thread(partial(measures.listens, found.pid, found.port), THREAD):
                 self._ready = True
                 return
             await asyncio.sleep(0.1)
+        ended = await in_a_thread(partial(children.end, found), THREAD)
         raise Unavailable(
-            f"{self.name} runs, but does not listen at port {found.port} of 127.0.0.1.",
+            f"{self.name} did not listen at port {found.port} of 127.0.0.1 within "
+            f"{self._ready_seconds:g} s{' and was ended' if ended else ', and does not end'}.",
             f"Its log is {self.log}.",
         )
 
     async def _last_words(self) -> str:
         said = list(await self.logs(1, None))
-        return f"{self.name} ended{f': {said[0][:200]}' if said else ' without a word'}."
+        return said[0][:200] if said else ""
 
     async def _watch(self) -> None:
         loop = asyncio.get_running_loop()
@@ -317,11 +353,12 @@ class Supervised:
                     async with self._changing:
                         if self._record.wanted:
                             if died:
-                                _log.warning("%s; it is started again", await self._last_words())
+                                said = await self._last_words()
+                                _log.warning("%s ended; it is started again. %s", self.name, said)
                             await self._run()
                             since = loop.time()
                 except PlatformError as error:
-                    _log.warning("%s", error)
+                    _log.warning("%s", error.told() if isinstance(error, Ended) else error)
                 except Exception:
                     _log.exception("%s could not be looked after", self.name)
                 await asyncio.sleep(BACKOFF[min(attempt, len(BACKOFF) - 1)])

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 import sys
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 SECRET = os.environ.pop("HASHED_PASSWORD")
 
@@ -40,6 +42,12 @@ def main() -> None:
     if "--dies" in sys.argv:
         print(f"[{moment}] no room for an editor", flush=True)
         sys.exit(3)
+    if "--forks" in sys.argv:
+        # As code-server does: its first process only watches the one that listens.
+        words = [sys.executable, __file__, sys.argv[1]]
+        sys.exit(subprocess.call(words, env=os.environ | {"HASHED_PASSWORD": SECRET}))
+    if "--deaf-until" in sys.argv and not Path(sys.argv[-1]).exists():
+        time.sleep(600)
     ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), Page).serve_forever()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ from jupyter_ext.desk.lock import DeskLock
 from jupyter_ext.services.child import PLACE, Child, Record, end, spawn
 
 from ..engines.jupyter import ROOT
+from ..engines.scratch import wait_until
 
 
 @pytest.fixture
@@ -49,6 +51,26 @@ def test_pig_stops_it(left: Child, tmp_path: Path, capsys: pytest.CaptureFixture
     assert "Stopped vscode" in capsys.readouterr().out
     assert (left.alive(), kept(tmp_path)) == (False, Record(False))
     assert run(["stop"]) == 1
+
+
+def test_pig_stops_what_it_left_when_it_was_killed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], left: Child
+) -> None:
+    held = spawn(
+        ["sh", "-c", "sleep 600 & echo $! >grandchild; exec sleep 600"],
+        folder=tmp_path,
+        environment={},
+        log=tmp_path / "log",
+        port=1,
+        secret="y",
+    )
+    Record(True, held.child).write(tmp_path / PLACE / "other.json")
+    held.release()
+    wait_until((tmp_path / "grandchild").exists, "it has started another one", 10)
+    os.kill(held.child.pid, signal.SIGKILL)
+    assert run(["stop", "other"]) == 0
+    assert "Stopped other" in capsys.readouterr().out
+    assert held.child.groups() == set()
 
 
 def test_make_stops_it_until_the_next_server(left: Child, tmp_path: Path) -> None:

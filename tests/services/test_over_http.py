@@ -228,24 +228,31 @@ def test_editor_opens_at_an_origin_of_its_own_for_administrators_alone(
     act(admin, "vscode", "stop")
 
 
-async def test_editor_that_dies_at_once_is_told_with_its_last_words(tmp_path: Path) -> None:
-    dying = Supervised(
-        "vscode",
-        [*EDITOR, "--dies"],
-        secret_variable="HASHED_PASSWORD",
-        folder=tmp_path,
-        place=tmp_path / "services",
-        cure="",
-    )
-    await dying.begin()
-    with pytest.raises(Unavailable, match="no room for an editor"):
-        await dying.start()
-    state = dying.state()
-    assert state.status == "failed"
-    assert "no room for an editor" in (state.problem.what if state.problem else "")
-    await dying.stop()
-    assert dying.state().status == "stopped"
-    await dying.end(leave=False)
+def test_words_of_an_editor_that_dies_are_for_readers_of_its_log(
+    make_server: Callable[..., JupyterServer],
+) -> None:
+    server = make_server(config=config("--dies"))
+    words = "no room for an editor"
+    with server.client() as client:
+        refused = client.post("services/vscode/start")
+        assert refused.status_code == 503
+        assert words in refused.json()["error"]["message"]
+        for name, more in (("ulla", []), ("carl", ["service:control"])):
+            body = {"username": name, "password": "a secret one", "permissions": more}
+            client.post("users", json=body).raise_for_status()
+        assert service(client, "vscode")["status"] in ("failed", "starting")
+    with server.client(headers={"X-API-Key": server.user_key("ulla")}) as ulla:
+        found = service(ulla, "vscode")
+        assert "vscode ended." in found["problem"]
+        shown = ulla.get("services").text + ulla.get("status").text
+        assert "vscode ended." in shown
+        assert words not in shown
+    with server.client(headers={"X-API-Key": server.user_key("carl")}) as carl:
+        refused = carl.post("services/vscode/start")
+        assert refused.status_code == 503
+        assert "vscode ended." in refused.json()["error"]["message"]
+        assert words not in refused.text
+        assert carl.post("services/vscode/stop").json()["status"] == "stopped"
 
 
 async def test_what_can_not_be_written_down_is_told_and_nothing_runs(tmp_path: Path) -> None:

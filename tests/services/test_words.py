@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 import os
+import re
 import time
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
 from jupyter_ext.services import logs
+from jupyter_ext.services.jupyter import Host, Journal, JupyterUnit
 from jupyter_ext.services.settings import ServiceSettings
 from jupyter_ext.services.systemd import parse
 
@@ -31,6 +36,8 @@ HIDDEN = [
     "my-own_secret-key: 0123456789abcdef",
     "The first administrator is 'admin', password 0123456789abcdef.",
     "key jx_0123456789abcdef was used",
+    "\x1b[36mpassword\x1b[0m=\x1b[35m0123456789abcdef\x1b[0m",
+    "ALTER ROLE ann PASSWORD 'it is 0123456789abcdef",
 ]
 
 
@@ -55,6 +62,38 @@ def test_a_line_that_somebody_made_for_it_keeps_nobody_waiting(part: str) -> Non
     begun = time.monotonic()
     logs.clean(part * (20_000 // len(part)))
     assert time.monotonic() - begun < 2
+
+
+SECRET = "0123456789abcdef"
+ADDRESS = f"postgresql://ann:{SECRET}@127.0.0.1/mine"
+
+
+@pytest.mark.parametrize("shown", range(len(ADDRESS)))
+async def test_a_cut_through_an_address_shows_no_password(tmp_path: Path, shown: int) -> None:
+    token = "feedc0de" * 5
+    host = SimpleNamespace(hidden=[token])
+    journal = Journal()
+    unit = JupyterUnit(cast("Host", host), journal, 0, lambda *_: None)
+    for what in (ADDRESS, token):
+        text = "x" * (logs.LINE - shown - 1) + " " + what
+        # The first line has a moment in front of it, and the second has none.
+        journal.emit(logging.makeLogRecord({"msg": f"begin\n{text}"}))
+    assert len(journal.lines[1]) == logs.LINE
+    journal_says = list(await unit.logs(10, None))
+
+    path = tmp_path / "log"
+    for what in (ADDRESS, token):
+        path.write_text(f"begin\n{what[:shown]}")
+        journal_says += logs.read(path, 10, None, [token])
+    said = "\n".join(journal_says)
+    assert re.search(r"ann:[^\[\n ]", said) is None
+    assert token[:4] not in said
+
+
+def test_a_port_at_the_end_of_a_whole_line_is_none(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    path.write_text("It listens at http://127.0.0.1:8888\n")
+    assert logs.read(path, 1, None) == ["It listens at http://127.0.0.1:8888"]
 
 
 def test_a_line_of_a_year_that_is_none_here_has_no_time() -> None:
