@@ -22,7 +22,7 @@ export function addDeviceCommands(app: JupyterFrontEnd, desk: Desk): void {
   const isAdmin = () => isAdministrator(people.state.me);
   const at = (args: Arguments): Device | undefined => {
     const did = args['did'] ?? pointed(app, args, 'device');
-    return devices.devices?.get(Number(did));
+    return devices.state.items?.get(Number(did));
   };
 
   commands.addCommand(CommandIDs.addDevice, {

@@ -15,7 +15,7 @@ export function addServiceCommands(app: JupyterFrontEnd, desk: Desk): void {
   const nameOf = (args: Arguments): string =>
     typeof args['service'] === 'string' ? args['service'] : '';
   const isOne = (args: Arguments): boolean =>
-    Boolean(services.services?.has(nameOf(args)));
+    Boolean(services.state.items?.has(nameOf(args)));
 
   services.warned.connect((_, { message }) => {
     Notification.warning(message, { autoClose: 20_000 });

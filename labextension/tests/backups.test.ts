@@ -253,7 +253,12 @@ describe('the backups', () => {
   });
 
   it('are restored by the same words as their dry run', async () => {
-    const wish = { target_time: 'then', timeline: 2, databases: ['shop'] };
+    const wish = {
+      target_time: 'then',
+      timeline: 2,
+      databases: ['shop'],
+      mode: 'side' as const
+    };
     ask.mockResolvedValueOnce({ dry_run: true });
     await backups.plan('b', wish);
     expect(ask).toHaveBeenCalledWith(
@@ -265,6 +270,15 @@ describe('the backups', () => {
     begin.mockResolvedValueOnce({ done: false, operation: operation() });
     await backups.restore('b', wish);
     expect(begin).toHaveBeenCalledWith('POST', 'backups/b/restore', wish);
+  });
+
+  it('are left beside for the superuser, who logs in there as in the live one', async () => {
+    ask.mockResolvedValueOnce({ user: 'dba', password: 'p@ss/word', url: '' });
+    const side = { id: 'side-1', host: '127.0.0.1', port: 5433 };
+    expect(await backups.sideUrl(side)).toBe(
+      'postgresql://dba:p%40ss%2Fword@127.0.0.1:5433/postgres'
+    );
+    expect(ask).toHaveBeenCalledWith('GET', 'databases/postgres/connection');
   });
 
   it('offer what is restored alone, which PostgreSQL’s own are not', () => {

@@ -98,10 +98,10 @@ describe('the devices', () => {
     expect(asked()).toContain('devices');
     opener.last.answer('subscribe', { devices: [device()] }, 'devices');
     await settle();
-    expect(store.devices?.get(2)?.state).toBe('ready');
+    expect(store.state.items?.get(2)?.state).toBe('ready');
     const lost = device({ state: 'lost', problem: 'No answer.' });
     opener.last.receive({ type: 'devices', data: { devices: [lost] } });
-    expect(store.devices?.get(2)?.problem).toBe('No answer.');
+    expect(store.state.items?.get(2)?.problem).toBe('No answer.');
     following.dispose();
     expect(opener.last.frames.at(-1)).toMatchObject({
       type: 'unsubscribe',
@@ -115,7 +115,7 @@ describe('the devices', () => {
     const data = { code: 'FORBIDDEN', message: 'Not yours.' };
     opener.last.receive({ type: 'error', id: request?.id, data });
     await settle();
-    expect(store.devices).toBeNull();
+    expect(store.state.items).toBeNull();
   });
 
   it('show at once what a reply says', async () => {
@@ -124,14 +124,14 @@ describe('the devices', () => {
     await settle();
     ask.mockResolvedValueOnce(device({ state: 'draining' }));
     await store.change(2, { draining: true });
-    expect(store.devices?.get(2)?.state).toBe('draining');
+    expect(store.state.items?.get(2)?.state).toBe('draining');
     ask.mockResolvedValueOnce(device({ did: 3, name: 'gpu3' }));
     await store.add({ name: 'gpu3', address: 'ssh://gpu3' });
-    expect(store.devices?.size).toBe(2);
+    expect(store.state.items?.size).toBe(2);
     ask.mockResolvedValue({});
     await store.remove(3, false);
     await store.remove(2, true);
-    expect(store.devices?.size).toBe(0);
+    expect(store.state.items?.size).toBe(0);
     expect(
       ask.mock.calls.map(([method, path, query]) => [
         `${method} ${path}`,
@@ -151,7 +151,7 @@ describe('the devices', () => {
     await settle();
     ask.mockRejectedValueOnce(new ApiError('Containers are left.', 409));
     await expect(store.remove(2, false)).rejects.toThrow('are left');
-    expect(store.devices?.has(2)).toBe(true);
+    expect(store.state.items?.has(2)).toBe(true);
   });
 });
 

@@ -59,9 +59,9 @@ describe('the store', () => {
     followed.forEach(feed => feed.onSnapshot?.({ items: [service()] }));
     const told = service({ uptime: null, memory_bytes: null });
     happen({ event: 'changed', service: told });
-    expect(store.services?.get('vscode')?.memory_bytes).toBe(1e6);
+    expect(store.state.items?.get('vscode')?.memory_bytes).toBe(1e6);
     happen({ event: 'changed', service: { ...told, pid: 8 } });
-    expect(store.services?.get('vscode')?.memory_bytes).toBeNull();
+    expect(store.state.items?.get('vscode')?.memory_bytes).toBeNull();
   });
 
   it('hands warnings on', () => {

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from urllib.parse import urlsplit
 
 import pytest
 from playwright.sync_api import Locator, expect
@@ -18,7 +19,7 @@ from ..postgres.test_databases import run
 from .conftest import OpenLab
 from .lab import Lab, set_setting
 from .test_devices import OVERFLOWING, narrow
-from .test_people import readable, submit, view
+from .test_people import clipboard, readable, submit, view
 
 pytestmark = [pytest.mark.browser, pytest.mark.postgres, pytest.mark.timeout(180)]
 
@@ -74,6 +75,11 @@ def restore_button(lab: Lab) -> Locator:
     return lab.dialog().get_by_role("button", name="Restore", exact=True)
 
 
+def ask_for_the_way_back(lab: Lab) -> Locator:
+    lab.panel.locator(".jx-Backup").last.get_by_role("button", name=re.compile("^Restore")).click()
+    return lab.dialog()
+
+
 def test_one_is_taken_looked_at_and_tested(open_lab: OpenLab, shop: Shop) -> None:
     lab = open_lab(shop.server)
     view(lab, "Data")
@@ -111,8 +117,7 @@ def test_one_is_taken_looked_at_and_tested(open_lab: OpenLab, shop: Shop) -> Non
 def test_a_moment_is_picked_read_about_and_gone_back_to(open_lab: OpenLab, shop: Shop) -> None:
     lab = open_lab(shop.server)
     view(lab, "Data")
-    lab.panel.locator(".jx-Backup").last.get_by_role("button", name=re.compile("^Restore")).click()
-    dialog = lab.dialog()
+    dialog = ask_for_the_way_back(lab)
     moment = dialog.get_by_label("Moment", exact=True)
     expect(moment).to_be_focused()
     expect(dialog).to_contain_text(re.compile(r"On your clock \((GMT|UTC)"))
@@ -150,6 +155,61 @@ def test_a_moment_is_picked_read_about_and_gone_back_to(open_lab: OpenLab, shop:
     assert shop.rows() == [1, 2]
     kept = lab.panel.locator(".jx-Database").filter(has_text="shop.before-")
     expect(kept).to_be_visible()
+
+
+def test_a_moment_is_left_beside_and_its_address_copied(open_lab: OpenLab, shop: Shop) -> None:
+    run(shop.url, "INSERT INTO log VALUES (4)")
+    before = shop.rows()
+    lab = open_lab(shop.server)
+    view(lab, "Data")
+    dialog, plan = ask_for_the_way_back(lab), lab.dialog().locator(".jx-RestorePlan")
+    dialog.get_by_label("Moment", exact=True).fill(
+        shop.moment.astimezone().strftime("%Y-%m-%dT%H:%M:%S")
+    )
+    expect(plan).to_contain_text("shop.before-")
+    dialog.get_by_label("Where to", exact=True).select_option("Beside it, under a new port")
+    expect(plan).to_contain_text("nothing: it is left beside")
+    expect(plan).to_contain_text("Holdsshop")
+    expect(plan).not_to_contain_text("shop.before-")
+    expect(restore_button(lab)).to_be_enabled()
+    restore_button(lab).click()
+
+    ready = lab.dialog().filter(has_text="The cluster of")
+    ready.get_by_role("button", name="Copy connection URL").click(timeout=60_000)
+    expect(ready.get_by_role("button", name="Copied")).to_be_visible()
+    address = urlsplit(clipboard(lab))
+    with shop.server.client() as client:
+        (side,) = client.get("restores").json()["restores"]
+        assert address.port == side["port"]
+        expect(ready).to_contain_text(f"pig backup side delete {side['id']}")
+        there = run(address._replace(path="/shop").geturl(), "SELECT n FROM log ORDER BY n")
+        assert there == [(1,), (2,)]
+        assert shop.rows() == before
+        client.delete(f"restores/{side['id']}").raise_for_status()
+    submit(lab, "Close")
+    expect(lab.dialog()).to_have_count(0)
+
+
+def test_who_did_something_else_is_told_what_was_left_beside(open_lab: OpenLab, shop: Shop) -> None:
+    lab = open_lab(shop.server)
+    view(lab, "Data")
+    dialog, plan = ask_for_the_way_back(lab), lab.dialog().locator(".jx-RestorePlan")
+    dialog.get_by_role("checkbox", name="The whole cluster").check()
+    expect(plan).to_contain_text("All sessions end")
+    expect(restore_button(lab)).to_be_disabled()
+    # Nobody loses anything so: no word is typed for everybody's.
+    dialog.get_by_label("Where to", exact=True).select_option("Beside it, under a new port")
+    expect(plan).to_contain_text("Holdsthe whole cluster")
+    expect(dialog.get_by_label("Type restore", exact=False)).to_have_count(0)
+    expect(restore_button(lab)).to_be_enabled()
+    restore_button(lab).click()
+    submit(lab, "Go on in the background")
+    told = lab.page.locator(".Toastify__toast").filter(has_text="is left beside.")
+    told.get_by_role("button", name="How to get in").click(timeout=60_000)
+    expect(lab.dialog()).to_contain_text("pig backup side delete side-")
+    with shop.server.client() as client:
+        (side,) = client.get("restores").json()["restores"]
+        client.delete(f"restores/{side['id']}").raise_for_status()
 
 
 @pytest.mark.parametrize("theme", ["JupyterLab Light", "JupyterLab Dark"])

@@ -135,6 +135,8 @@ def test_back_by_the_time_line(client: Client) -> None:
     panel._moment.value = moment - timedelta(days=400)
     wait_until(lambda: "role=" in panel._plan.value and "alert" in panel._plan.value, "a refusal")
     assert panel._restore.disabled
+    wait_until(lambda: panel._admin is False, "who looks")
+    assert panel._whole.layout.display == "none"
     panel._slider.value = 0
     panel._slider.value = panel._slider.max
     assert abs((panel._moment.value - datetime.now(UTC)).total_seconds()) < 5
@@ -150,3 +152,46 @@ def test_back_by_the_time_line(client: Client) -> None:
     assert run(url, "SELECT n FROM log ORDER BY n") == [(1,), (2,)]
     assert "backup-" in repr(panel.table())
     panel.close()
+
+
+@pytest.mark.usefixtures("no_threads")
+def test_an_administrator_takes_everybody_back(desk: Desk, client: Client) -> None:
+    url = client.databases.create("everybody").connection_url
+    run(url, "CREATE TABLE log (n int)", "INSERT INTO log VALUES (1)")
+    with Client(desk.server.url, desk.server.key(), timeout=60) as mine:
+        mine.backups.create()
+        time.sleep(1.1)
+        moment = datetime.now(UTC).replace(microsecond=0)
+        time.sleep(1.1)
+        run(url, "DROP TABLE log")
+        panel: Any = TimeTravel(mine)
+        wait_until(lambda: panel._whole.layout.display is None, "the choice of all")
+        panel._moment.value = moment
+        panel._whole.value = True
+        assert panel._databases.disabled
+        wait_until(lambda: panel._agreement.layout.display is None, "what would happen")
+        assert "the whole cluster; all sessions in there end" in panel._plan.value
+        assert "in the folder" in panel._plan.value
+        assert "Everybody&#x27;s databases go back" in panel._agreement.children[0].value
+
+        # Nothing but the word lets it begin, and for just what was read.
+        panel._word.value = "yes"
+        assert panel._restore.disabled
+        panel._go_back()
+        panel._word.value = " Restore "
+        assert not panel._restore.disabled
+        panel._whole.value = False
+        assert panel._restore.disabled
+        assert panel._agreement.layout.display == "none"
+        panel._whole.value = True
+        assert panel._restore.disabled
+        wait_until(lambda: not panel._restore.disabled, "what would happen")
+        panel._restore.click()
+        assert panel._word.value == ""
+        said = "The whole cluster is back at"
+        wait_until(lambda: said in panel._said.value, "the restore", 90)
+        assert run(url, "SELECT n FROM log") == [(1,)]
+        wait_until(lambda: len(panel._timeline.options) == 2, "the timeline that it began")
+        assert panel._timeline.value == max(panel._timeline.options)
+        assert panel._restore.disabled
+        panel.close()

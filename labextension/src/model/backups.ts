@@ -36,17 +36,29 @@ export interface NewBackup {
   readonly files: readonly string[];
 }
 
+/** In the place of what is there, or beside the cluster, which replaces nothing. */
+export type RestoreMode = 'in_place' | 'side';
+
 /** What is to be restored. */
 export interface NewRestore {
   readonly target_time?: string;
   readonly timeline?: number;
   /** None of them: the whole cluster. */
   readonly databases: readonly string[];
+  readonly mode: RestoreMode;
+}
+
+/** A restored cluster that was left beside the live one, which its superuser alone gets into. */
+export interface SideCluster {
+  readonly id: string;
+  readonly host: string;
+  readonly port: number;
 }
 
 /** What a restore did or, with `dry_run`, would do. */
 export interface Restore {
   readonly backup: string;
+  readonly mode: RestoreMode;
   readonly databases: readonly string[];
   readonly cluster: boolean;
   readonly files: ReadonlyArray<{
@@ -68,6 +80,8 @@ export interface Restore {
   };
   /** Where what was there before is, by database; the folder of the whole cluster. */
   readonly kept: Readonly<Record<string, string>>;
+  /** What was left beside. */
+  readonly side: SideCluster | null;
 }
 
 /** Databases that are PostgreSQL's own, and not restored alone. */

@@ -26,6 +26,8 @@ export interface Database {
 export interface DatabaseConnection {
   /** With the password in it. */
   readonly url: string;
+  readonly user: string;
+  readonly password: string;
 }
 
 export interface NewDatabase {

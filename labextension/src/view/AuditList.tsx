@@ -5,7 +5,7 @@ import { age, moment } from '../model/format';
 import type { AuditEntry } from '../model/people';
 import { wordsOf } from '../model/reply';
 import { useDesk, usePeople } from './desk';
-import { List } from './List';
+import { ItemList } from './ItemList';
 import { Failed } from './Notice';
 
 const TYPING = 400;
@@ -15,7 +15,6 @@ export function AuditList(): React.ReactElement {
   const { people, trans } = useDesk();
   const audit = usePeople(state => state.audit);
   const filter = usePeople(state => state.auditFilter);
-  const [focused, setFocused] = React.useState<number | null>(null);
   const [loading, setLoading] = React.useState(false);
   if (!audit || audit.state === 'loading') {
     return <div className="jx-Loading">{trans.__('Loading…')}</div>;
@@ -30,9 +29,6 @@ export function AuditList(): React.ReactElement {
     );
   }
   const { entries, next } = audit.value;
-  const reached = entries.some(({ id }) => id === focused)
-    ? focused
-    : (entries[0]?.id ?? null);
   const more = () => {
     setLoading(true);
     people
@@ -50,18 +46,14 @@ export function AuditList(): React.ReactElement {
             : trans.__('Nothing was done yet.')}
         </div>
       )}
-      <List
+      <ItemList
         label={trans.__('Audit')}
-        onFocusRow={row => setFocused(Number(row.dataset['entry']))}
+        of="entry"
+        items={entries}
+        keyOf={({ id }) => id}
       >
-        {entries.map(entry => (
-          <AuditRow
-            key={entry.id}
-            entry={entry}
-            current={entry.id === reached}
-          />
-        ))}
-      </List>
+        {(entry, current) => <AuditRow entry={entry} current={current} />}
+      </ItemList>
       {next !== null && (
         <button
           type="button"

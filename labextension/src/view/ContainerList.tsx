@@ -7,9 +7,9 @@ import { Banner } from './Banner';
 import { ContainerRow } from './ContainerRow';
 import { useCommand, useDesk, useStore } from './desk';
 import { Filter } from './Filter';
-import { List } from './List';
+import { ItemList } from './ItemList';
 import { Notice } from './Notice';
-import { OperationRow } from './OperationRow';
+import { useOperationRows } from './OperationRow';
 import { Unavailable } from './Unavailable';
 
 /** With so many rows a filter saves more time than it takes room. */
@@ -20,14 +20,14 @@ export function ContainerList(): React.ReactElement {
   const { trans } = useDesk();
   const run = useCommand();
   const containers = useStore(state => state.containers);
-  const current = useStore(state => state.current);
+  // What is done to other things is shown where those are.
+  const operations = useOperationRows(/^(?!(?:image|database|backup)\.)/);
   const unreached = useStore(
     state => state.engine?.available === false && !state.containers?.size
   );
   const connection = useStore(state => state.connection);
   const missing = useStore(state => state.missing);
   const [query, setQuery] = React.useState('');
-  const [focused, setFocused] = React.useState<number | null>(null);
 
   if (missing || unreached || (!containers && connection !== 'open')) {
     return <Unavailable />;
@@ -37,12 +37,6 @@ export function ContainerList(): React.ReactElement {
   }
   const all = [...containers.values()].sort(newestFirst);
   const shown = all.filter(container => fits(container, query));
-  const operations = current.filter(
-    ({ kind }) => !/^(?:image|database|backup)\./.test(kind)
-  );
-  const reached = shown.some(({ cid }) => cid === focused)
-    ? focused
-    : (shown[0]?.cid ?? null);
   return (
     <div className="jx-Section">
       <Banner />
@@ -70,27 +64,18 @@ export function ContainerList(): React.ReactElement {
           </button>
         </Notice>
       ) : (
-        <List
+        <ItemList
           label={trans.__('Containers')}
-          onFocusRow={row => setFocused(Number(row.dataset['cid']))}
-          onKey={(key, row) => {
-            const cid = Number(row.dataset['cid']);
-            if (key === 'Delete' && cid) {
-              run(CommandIDs.remove, { cid });
-            }
-          }}
+          of="cid"
+          items={shown}
+          keyOf={({ cid }) => cid}
+          above={operations}
+          onDelete={({ cid }) => run(CommandIDs.remove, { cid })}
         >
-          {operations.map(operation => (
-            <OperationRow key={operation.id} operation={operation} />
-          ))}
-          {shown.map(container => (
-            <ContainerRow
-              key={container.cid}
-              container={container}
-              current={container.cid === reached}
-            />
-          ))}
-        </List>
+          {(container, current) => (
+            <ContainerRow container={container} current={current} />
+          )}
+        </ItemList>
       )}
       {query && !shown.length && (
         <div className="jx-Loading">

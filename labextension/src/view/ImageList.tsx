@@ -7,9 +7,9 @@ import { CommandIDs } from '../tokens';
 import { useCommand, useDesk, useStore } from './desk';
 import { Filter } from './Filter';
 import { ImageRow } from './ImageRow';
-import { List } from './List';
+import { ItemList } from './ItemList';
 import { Notice } from './Notice';
-import { OperationRow } from './OperationRow';
+import { useOperationRows } from './OperationRow';
 
 const FILTER_FROM = 8;
 
@@ -18,14 +18,12 @@ export function ImageList(): React.ReactElement {
   const { trans } = useDesk();
   const run = useCommand();
   const images = useStore(state => state.images);
-  const current = useStore(state => state.current);
   const away = useStore(state => state.engine?.available === false);
   const missing = useStore(state => state.missing);
   const [query, setQuery] = React.useState('');
-  const [focused, setFocused] = React.useState<string | null>(null);
 
   const all = [...(images?.values() ?? [])].sort(byTitle);
-  const operations = current.filter(({ kind }) => kind.startsWith('image'));
+  const operations = useOperationRows(/^image/);
   if (missing) {
     // The containers' section says it all.
     return <></>;
@@ -61,9 +59,6 @@ export function ImageList(): React.ReactElement {
       text.toLowerCase().includes(query.toLowerCase())
     )
   );
-  const reached = shown.some(({ id }) => id === focused)
-    ? focused
-    : (shown[0]?.id ?? null);
   return (
     <div className="jx-Section">
       {all.length >= FILTER_FROM && (
@@ -73,27 +68,16 @@ export function ImageList(): React.ReactElement {
           onChange={setQuery}
         />
       )}
-      <List
+      <ItemList
         label={trans.__('Images')}
-        onFocusRow={row => setFocused(row.dataset['image'] ?? null)}
-        onKey={(key, row) => {
-          const id = row.dataset['image'];
-          if (key === 'Delete' && id) {
-            run(CommandIDs.removeImage, { id });
-          }
-        }}
+        of="image"
+        items={shown}
+        keyOf={({ id }) => id}
+        above={operations}
+        onDelete={({ id }) => run(CommandIDs.removeImage, { id })}
       >
-        {operations.map(operation => (
-          <OperationRow key={operation.id} operation={operation} />
-        ))}
-        {shown.map(image => (
-          <ImageRow
-            key={image.id}
-            image={image}
-            current={image.id === reached}
-          />
-        ))}
-      </List>
+        {(image, current) => <ImageRow image={image} current={current} />}
+      </ItemList>
       {query && !shown.length && (
         <div className="jx-Loading">
           {trans.__('No image fits “%1”.', query)}

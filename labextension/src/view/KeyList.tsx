@@ -5,8 +5,8 @@ import { wordsOf } from '../model/reply';
 import { CommandIDs } from '../tokens';
 import { useCommand, useDesk, usePeople } from './desk';
 import { Filter } from './Filter';
+import { ItemList } from './ItemList';
 import { KeyRow } from './KeyRow';
-import { List } from './List';
 import { Failed, Notice } from './Notice';
 
 const FILTER_FROM = 8;
@@ -17,7 +17,6 @@ export function KeyList(): React.ReactElement {
   const run = useCommand();
   const keys = usePeople(state => state.keys);
   const [query, setQuery] = React.useState('');
-  const [focused, setFocused] = React.useState<string | null>(null);
   if (keys.state === 'loading') {
     return <div className="jx-Loading">{trans.__('Loading…')}</div>;
   }
@@ -52,9 +51,6 @@ export function KeyList(): React.ReactElement {
   const shown = keys.value.filter(({ name, hint }) =>
     [name, hint].some(text => text.toLowerCase().includes(query.toLowerCase()))
   );
-  const reached = shown.some(({ id }) => id === focused)
-    ? focused
-    : (shown[0]?.id ?? null);
   return (
     <div className="jx-Section">
       {keys.value.length >= FILTER_FROM && (
@@ -64,20 +60,15 @@ export function KeyList(): React.ReactElement {
           onChange={setQuery}
         />
       )}
-      <List
+      <ItemList
         label={trans.__('API keys')}
-        onFocusRow={row => setFocused(row.dataset['key'] ?? null)}
-        onKey={(key, row) => {
-          const id = row.dataset['key'];
-          if (key === 'Delete' && id) {
-            run(CommandIDs.revokeKey, { id });
-          }
-        }}
+        of="key"
+        items={shown}
+        keyOf={({ id }) => id}
+        onDelete={({ id }) => run(CommandIDs.revokeKey, { id })}
       >
-        {shown.map(key => (
-          <KeyRow key={key.id} apiKey={key} current={key.id === reached} />
-        ))}
-      </List>
+        {(key, current) => <KeyRow apiKey={key} current={current} />}
+      </ItemList>
       {query && !shown.length && (
         <div className="jx-Loading">{trans.__('No key fits “%1”.', query)}</div>
       )}

@@ -4,9 +4,19 @@ import * as React from 'react';
 import { splitName } from '../model/reference';
 import { hasEnded, Operation } from '../model/types';
 import { CommandIDs } from '../tokens';
-import { useCommand, useDesk } from './desk';
+import { useCommand, useDesk, useStore } from './desk';
 import { IconButton } from './IconButton';
 import { ProgressBar } from './ProgressBar';
+
+/** The rows of work whose kind fits. */
+export function useOperationRows(fits: RegExp): readonly React.ReactElement[] {
+  const current = useStore(state => state.current);
+  return current
+    .filter(({ kind }) => fits.test(kind))
+    .map(operation => (
+      <OperationRow key={operation.id} operation={operation} />
+    ));
+}
 
 /** Work under way, or that failed: above the list that it will change. */
 export function OperationRow(props: {

@@ -8,6 +8,7 @@ import {
   NewRestore,
   restorable,
   Restore,
+  RestoreMode,
   sourceOf,
   toField,
   zoneOf
@@ -15,7 +16,8 @@ import {
 import { restoreProblem } from '../model/backupstore';
 import { ApiError, wordsOf } from '../model/reply';
 import { Checkbox } from './Checkbox';
-import { readerOf, useBackups, useDesk } from './desk';
+import { Choice } from './Choice';
+import { readerOf, useDesk, useListed } from './desk';
 import { Field } from './Field';
 import { RestorePlan } from './RestorePlan';
 import { Picked, TimeLine } from './TimeLine';
@@ -45,7 +47,7 @@ export function RestoreForm(props: {
   const { begin, busy, failure, onReady } = props;
   const desk = useDesk();
   const { backups, trans, language } = desk;
-  const { items } = useBackups();
+  const { items } = useListed(backups);
   const [now] = React.useState(Date.now);
   const { admin } = readerOf(desk);
   const all = React.useMemo(() => [...(items?.values() ?? [])], [items]);
@@ -54,6 +56,7 @@ export function RestoreForm(props: {
   const [text, setText] = React.useState(() => toField(begin.moment));
   const [whole, setWhole] = React.useState(false);
   const [chosen, setChosen] = React.useState<readonly string[] | null>(null);
+  const [mode, setMode] = React.useState<RestoreMode>('in_place');
   const [typed, setTyped] = React.useState('');
   const [dry, setDry] = React.useState<Dry | null>(null);
 
@@ -65,7 +68,8 @@ export function RestoreForm(props: {
     chosen?.filter(name => offered.includes(name)) ??
     (offered.length === 1 ? offered : []);
   const word = trans.__('restore');
-  const agreed = !whole || typed.trim().toLowerCase() === word;
+  const replacesAll = whole && mode === 'in_place';
+  const agreed = !replacesAll || typed.trim().toLowerCase() === word;
   const asked =
     source && moment !== null && (whole || databases.length)
       ? {
@@ -76,7 +80,8 @@ export function RestoreForm(props: {
               target_time: new Date(moment).toISOString(),
               timeline
             }),
-            databases: whole ? [] : databases
+            databases: whole ? [] : databases,
+            mode
           }
         }
       : null;
@@ -180,6 +185,25 @@ export function RestoreForm(props: {
           )}
         </fieldset>
       )}
+      {source && admin && (
+        <Choice
+          label={trans.__('Where to')}
+          value={mode}
+          options={[
+            ['in_place', trans.__('In the place of what is there now')],
+            ['side', trans.__('Beside it, under a new port')]
+          ]}
+          hint={
+            mode === 'side'
+              ? trans.__(
+                  'Nothing is replaced: look into it, and take what you need. Files stay as they are, too.'
+                )
+              : undefined
+          }
+          disabled={busy}
+          onChange={value => setMode(value as RestoreMode)}
+        />
+      )}
       <div className="jx-RestoreForm-plan" aria-live="polite">
         {!asked ? (
           <div className="jx-Hint">
@@ -199,7 +223,7 @@ export function RestoreForm(props: {
           </div>
         )}
       </div>
-      {whole && read && (
+      {replacesAll && read && (
         <Field
           label={trans.__('Type %1 to replace the whole cluster', word)}
           value={typed}

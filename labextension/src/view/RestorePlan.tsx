@@ -8,16 +8,61 @@ import { useDesk } from './desk';
 export function RestorePlan(props: { plan: Restore }): React.ReactElement {
   const { plan } = props;
   const { trans, language } = useDesk();
-  const { databases, kept, bytes: sizes } = plan;
-  const whole = plan.cluster;
-  const files = plan.files.map(({ path }) => path).join(', ');
   const back = moment(plan.target_time, language);
-  const missing = databases.filter(name => !(name in kept));
   const seconds = Math.max(1, Math.round(plan.seconds));
   return (
     <dl className="jx-Facts jx-RestorePlan">
-      <dt>{trans.__('Goes back to')}</dt>
+      <dt>
+        {plan.mode === 'side' ? trans.__('Shows') : trans.__('Goes back to')}
+      </dt>
       <dd>{trans.__('%1 (timeline %2)', back, plan.timeline)}</dd>
+      {plan.mode === 'side' ? <Beside plan={plan} /> : <InPlace plan={plan} />}
+      <dt>{trans.__('Needs')}</dt>
+      <dd>
+        {trans.__(
+          '%1 beside it; %2 are free',
+          bytes(plan.bytes.side),
+          bytes(plan.bytes.free)
+        )}
+      </dd>
+      <dt>{trans.__('Takes')}</dt>
+      <dd>{trans._n('about %1 second', 'about %1 seconds', seconds)}</dd>
+    </dl>
+  );
+}
+
+function Beside(props: { plan: Restore }): React.ReactElement {
+  const { cluster, databases } = props.plan;
+  const { trans } = useDesk();
+  return (
+    <>
+      <dt>{trans.__('Holds')}</dt>
+      <dd>
+        {cluster
+          ? trans.__('the whole cluster: the databases of everybody')
+          : databases.join(', ')}
+      </dd>
+      <dt>{trans.__('Replaces')}</dt>
+      <dd>
+        {trans.__(
+          'nothing: it is left beside, at a port of its own, until it is deleted'
+        )}
+      </dd>
+      <dt>{trans.__('Lets in')}</dt>
+      <dd>{trans.__('the cluster’s superuser alone')}</dd>
+    </>
+  );
+}
+
+function InPlace(props: { plan: Restore }): React.ReactElement {
+  const { plan } = props;
+  const { trans, language } = useDesk();
+  const { databases, kept, bytes: sizes } = plan;
+  const whole = plan.cluster;
+  const files = plan.files.map(({ path }) => path).join(', ');
+  const missing = databases.filter(name => !(name in kept));
+  return (
+    <>
       <dt>{trans.__('Replaces')}</dt>
       <dd>
         {whole
@@ -64,16 +109,6 @@ export function RestorePlan(props: { plan: Restore }): React.ReactElement {
           </dd>
         </>
       )}
-      <dt>{trans.__('Needs')}</dt>
-      <dd>
-        {trans.__(
-          '%1 beside it; %2 are free',
-          bytes(sizes.side),
-          bytes(sizes.free)
-        )}
-      </dd>
-      <dt>{trans.__('Takes')}</dt>
-      <dd>{trans._n('about %1 second', 'about %1 seconds', seconds)}</dd>
-    </dl>
+    </>
   );
 }

@@ -3,7 +3,7 @@ import * as React from 'react';
 import { Part, Snapshot, thingOf } from '../model/snapshots';
 import type { FormProps } from '../widgets/formdialog';
 import { Checkbox } from './Checkbox';
-import { readerOf, useDatabases, useDesk, useStore } from './desk';
+import { readerOf, useDesk, useListed, useStore } from './desk';
 import { Field, Problem } from './Field';
 import { partName, partState, replacedWords } from './snapshotwords';
 
@@ -32,7 +32,7 @@ export function RestoreSnapshot(
   const { snapshot, chosen, agreed, typed } = values;
   const desk = useDesk();
   const { trans, language } = desk;
-  const databases = useDatabases().items;
+  const databases = useListed(desk.databases).items;
   const containers = useStore(state => state.containers);
   const { username } = readerOf(desk);
   const isThere = (part: Part): boolean | null => {

@@ -1,36 +1,29 @@
 import * as React from 'react';
 
-import { useDesk, useServices } from './desk';
-import { List } from './List';
+import { useDesk, useListed } from './desk';
+import { ItemList } from './ItemList';
 import { ServiceRow } from './ServiceRow';
 
 /** What runs beside the server, and the server itself. */
 export function ServiceList(): React.ReactElement {
-  const { trans } = useDesk();
-  const services = useServices();
-  const [focused, setFocused] = React.useState<string | null>(null);
-  if (!services) {
+  const { services, trans } = useDesk();
+  const { items } = useListed(services);
+  if (!items) {
     return <div className="jx-Loading">{trans.__('Loading…')}</div>;
   }
-  const all = [...services.values()];
-  const reached = all.some(({ name }) => name === focused)
-    ? focused
-    : (all[0]?.name ?? null);
+  const all = [...items.values()];
   return (
     <div className="jx-Section">
-      <List
+      <ItemList
         label={trans.__('Services')}
-        onFocusRow={row => setFocused(row.dataset['service'] ?? null)}
-        onKey={() => undefined}
+        of="service"
+        items={all}
+        keyOf={({ name }) => name}
       >
-        {all.map(service => (
-          <ServiceRow
-            key={service.name}
-            service={service}
-            current={service.name === reached}
-          />
-        ))}
-      </List>
+        {(service, current) => (
+          <ServiceRow service={service} current={current} />
+        )}
+      </ItemList>
     </div>
   );
 }

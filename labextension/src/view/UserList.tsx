@@ -3,7 +3,7 @@ import * as React from 'react';
 import { CommandIDs } from '../tokens';
 import { useCommand, useDesk, usePeople } from './desk';
 import { Filter } from './Filter';
-import { List } from './List';
+import { ItemList } from './ItemList';
 import { UserRow } from './UserRow';
 
 const FILTER_FROM = 8;
@@ -14,7 +14,6 @@ export function UserList(): React.ReactElement {
   const run = useCommand();
   const users = usePeople(state => state.users);
   const [query, setQuery] = React.useState('');
-  const [focused, setFocused] = React.useState<string | null>(null);
   const all = [...(users?.values() ?? [])].sort((a, b) =>
     a.username.localeCompare(b.username)
   );
@@ -23,9 +22,6 @@ export function UserList(): React.ReactElement {
       text.toLowerCase().includes(query.toLowerCase())
     )
   );
-  const reached = shown.some(({ id }) => id === focused)
-    ? focused
-    : (shown[0]?.id ?? null);
   return (
     <div className="jx-Section">
       {all.length >= FILTER_FROM && (
@@ -35,20 +31,15 @@ export function UserList(): React.ReactElement {
           onChange={setQuery}
         />
       )}
-      <List
+      <ItemList
         label={trans.__('Users')}
-        onFocusRow={row => setFocused(row.dataset['user'] ?? null)}
-        onKey={(key, row) => {
-          const id = row.dataset['user'];
-          if (key === 'Delete' && id) {
-            run(CommandIDs.removeUser, { id });
-          }
-        }}
+        of="user"
+        items={shown}
+        keyOf={({ id }) => id}
+        onDelete={({ id }) => run(CommandIDs.removeUser, { id })}
       >
-        {shown.map(user => (
-          <UserRow key={user.id} user={user} current={user.id === reached} />
-        ))}
-      </List>
+        {(user, current) => <UserRow user={user} current={current} />}
+      </ItemList>
       {query && !shown.length && (
         <div className="jx-Loading">
           {trans.__('No user fits “%1”.', query)}

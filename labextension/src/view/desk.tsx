@@ -9,14 +9,15 @@ import type { Message } from '@lumino/messaging';
 import * as React from 'react';
 
 import type { Actions } from '../model/actions';
-import type { Backups, BackupStore } from '../model/backupstore';
-import type { Databases, DatabaseStore } from '../model/databasestore';
+import type { BackupStore } from '../model/backupstore';
+import type { DatabaseStore } from '../model/databasestore';
 import type { Reader } from '../model/databases';
-import type { Devices, DeviceStore } from '../model/devicestore';
+import type { DeviceStore } from '../model/devicestore';
+import type { Listed, ListStore } from '../model/liststore';
 import { isAdministrator } from '../model/people';
 import type { People, PeopleStore } from '../model/peoplestore';
-import type { Services, ServiceStore } from '../model/servicestore';
-import type { Snapshots, SnapshotStore } from '../model/snapshotstore';
+import type { ServiceStore } from '../model/servicestore';
+import type { SnapshotStore } from '../model/snapshotstore';
 import type { State, Store } from '../model/store';
 
 /** What every component may need, handed down from the top. */
@@ -61,37 +62,11 @@ export function usePeople<T>(select: (state: People) => T): T {
   );
 }
 
-/** The devices, drawn again when one of them changes. */
-export function useDevices(): Devices {
-  const { devices } = useDesk();
-  return React.useSyncExternalStore(devices.subscribe, () => devices.devices);
-}
-
-/** The databases, drawn again when one of them changes. */
-export function useDatabases(): Databases {
-  const { databases } = useDesk();
-  return React.useSyncExternalStore(databases.subscribe, () => databases.state);
-}
-
-/** The services, drawn again when one of them changes. */
-export function useServices(): Services {
-  const { services } = useDesk();
-  return React.useSyncExternalStore(
-    services.subscribe,
-    () => services.services
-  );
-}
-
-/** The backups, drawn again when one of them changes. */
-export function useBackups(): Backups {
-  const { backups } = useDesk();
-  return React.useSyncExternalStore(backups.subscribe, () => backups.state);
-}
-
-/** The caller's snapshots, drawn again when one of them changes. */
-export function useSnapshots(): Snapshots {
-  const { snapshots } = useDesk();
-  return React.useSyncExternalStore(snapshots.subscribe, () => snapshots.state);
+/** A list, drawn again when something in it changes. */
+export function useListed<Item, Key>(
+  store: ListStore<Item, Key>
+): Listed<Item, Key> {
+  return React.useSyncExternalStore(store.subscribe, () => store.state);
 }
 
 /** Who looks, as far as databases are concerned. */

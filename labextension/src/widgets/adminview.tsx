@@ -61,8 +61,14 @@ export class AdminView extends SidePanel {
       }
     };
     const count = () => {
-      hosts.title.label = titled(trans.__('Devices'), devices.devices?.size);
-      rooms.title.label = titled(trans.__('Services'), services.services?.size);
+      hosts.title.label = titled(
+        trans.__('Devices'),
+        devices.state.items?.size
+      );
+      rooms.title.label = titled(
+        trans.__('Services'),
+        services.state.items?.size
+      );
     };
     arrange();
     count();

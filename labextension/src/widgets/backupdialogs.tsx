@@ -1,9 +1,11 @@
-import { Notification } from '@jupyterlab/apputils';
+import { Dialog, Notification } from '@jupyterlab/apputils';
+import * as React from 'react';
 
-import type { Backup, Restore } from '../model/backups';
+import type { Backup, Restore, SideCluster } from '../model/backups';
 import { moment } from '../model/format';
-import type { Operation } from '../model/types';
-import type { Desk } from '../view/desk';
+import { hasEnded, Operation } from '../model/types';
+import { Desk, DeskWidget } from '../view/desk';
+import { LeftBeside } from '../view/LeftBeside';
 import { BackupWish, NewBackupForm } from '../view/NewBackupForm';
 import { RemoveBackup, RemoveBackupWish } from '../view/RemoveBackup';
 import type { Picked } from '../view/TimeLine';
@@ -74,12 +76,16 @@ export async function restoreBackup(desk: Desk, begin: Picked): Promise<void> {
     return;
   }
   await showProgress(desk, operation);
-  const ended = store.state.operations.get(operation.id);
+  const now = store.state.operations.get(operation.id);
+  const waited = !now || hasEnded(now);
+  const ended = waited ? now : await store.ended(operation.id);
   if (ended?.state !== 'succeeded') {
     return;
   }
   const made = ended.result as Restore | undefined;
-  if (made) {
+  if (made?.side) {
+    await tellOfSide(desk, made, made.side, waited);
+  } else if (made) {
     const when = moment(made.target_time, language);
     const kept = [...Object.values(made.kept), made.kept_files]
       .filter(Boolean)
@@ -91,5 +97,37 @@ export async function restoreBackup(desk: Desk, begin: Picked): Promise<void> {
       kept ? `${what} ${trans.__('What was there before: %1', kept)}` : what,
       { autoClose: 10_000 }
     );
+  }
+}
+
+/** Show how to get into a cluster that was left beside; whoever did something else is asked first. */
+async function tellOfSide(
+  desk: Desk,
+  made: Restore,
+  side: SideCluster,
+  waited: boolean
+): Promise<void> {
+  const { language, trans } = desk;
+  const when = moment(made.target_time, language);
+  const show = async () => {
+    const dialog = new Dialog({
+      title: trans.__('Left beside'),
+      body: new DeskWidget(desk, () => <LeftBeside side={side} when={when} />),
+      buttons: [Dialog.okButton({ label: trans.__('Close') })],
+      focusNodeSelector: '.jx-WayIn-copy',
+      hasClose: true
+    });
+    dialog.addClass('jx-Dialog');
+    await dialog.launch();
+  };
+  if (waited) {
+    await show();
+  } else {
+    Notification.success(trans.__('The cluster of %1 is left beside.', when), {
+      autoClose: false,
+      actions: [
+        { label: trans.__('How to get in'), callback: () => void show() }
+      ]
+    });
   }
 }

@@ -12,9 +12,9 @@ import { ApiError } from '../model/reply';
 import type { Operation } from '../model/types';
 import { CloneDatabase, CloneWish } from '../view/CloneDatabase';
 import { Desk, DeskWidget, readerOf } from '../view/desk';
-import { MadeDatabase } from '../view/MadeDatabase';
 import { NewDatabaseForm, NewDatabaseWish } from '../view/NewDatabaseForm';
 import { RemoveDatabase, RemoveDatabaseWish } from '../view/RemoveDatabase';
+import { WayIn } from '../view/WayIn';
 import { askForm } from './formdialog';
 import { showProgress } from './progressdialog';
 
@@ -144,7 +144,7 @@ async function hand(
   begun: Begun | null,
   open: Open
 ): Promise<void> {
-  const { store, trans } = desk;
+  const { databases, store, trans } = desk;
   if (!begun) {
     return;
   }
@@ -157,12 +157,16 @@ async function hand(
   }
   const dialog = new Dialog({
     title: trans.__('%1 is ready', name),
-    body: new DeskWidget(desk, () => <MadeDatabase name={name} />),
+    body: new DeskWidget(desk, () => (
+      <div className="jx-DialogForm jx-DatabaseForm">
+        <WayIn url={() => databases.connectionUrl(name)} />
+      </div>
+    )),
     buttons: [
       Dialog.cancelButton({ label: trans.__('Close') }),
       Dialog.okButton({ label: trans.__('Open a notebook') })
     ],
-    focusNodeSelector: '.jx-MadeDatabase-copy',
+    focusNodeSelector: '.jx-WayIn-copy',
     hasClose: true
   });
   dialog.addClass('jx-Dialog');
