@@ -1,0 +1,93 @@
+"""What users set for their databases and roles ends no connection of the product's own.
+
+Run against whichever PostgreSQL is installed here: `transaction_timeout` is there from 17 on, and
+an older server, which lets nobody in who names it, must not be told of it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+import psycopg
+import pytest
+
+from jupyter_ext.postgres.connections import Connections, connected, ping
+from jupyter_ext.postgres.sessions import endless
+
+from ..engines.desk_cluster import DeskCluster
+
+pytestmark = pytest.mark.postgres
+
+SETTINGS = {
+    "statement_timeout": 0,
+    "idle_session_timeout": 14,
+    "transaction_timeout": 17,
+}
+
+
+def test_what_the_settings_of_databases_and_roles_say_ends_no_session(cluster: DeskCluster) -> None:
+    cluster.start()
+    place, version = cluster.place, cluster.place.programs.version
+    known = [name for name, since in SETTINGS.items() if since <= version]
+    cluster.sql("CREATE DATABASE hasty")
+    whose = ("DATABASE hasty", "DATABASE template1", "DATABASE postgres", "ROLE dba")
+    # In one session: a further one would be ended.
+    with psycopg.connect(**place.conninfo(), autocommit=True) as superuser:  # type: ignore[arg-type]
+        for name in known:
+            for each in whose:
+                superuser.execute(f"ALTER {each} SET {name} = 1".encode())
+
+    async def run() -> None:
+        connections = Connections()
+        assert (await ping(place.conninfo(), 10, version))[1] == version
+        await connections.open(place.conninfo(), version)
+        try:
+            for opened in (
+                connections.to("hasty"),
+                connections.use(),
+                connections.alone("a role"),
+                connections.outside(),
+                connected(place, "hasty"),
+            ):
+                async with opened as connection:
+                    await asyncio.sleep(0.05)
+                    async with connection.transaction():
+                        await connection.execute("SELECT pg_sleep(0.05)")
+                        await connection.execute("SELECT pg_sleep(0.05)")
+                    for name in known:
+                        rows = await connection.execute(f"SHOW {name}".encode())
+                        assert await rows.fetchone() == ("0",)
+        finally:
+            await connections.close()
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize(
+    ("version", "said"),
+    [
+        (13, ["statement_timeout"]),
+        (16, ["statement_timeout", "idle_session_timeout"]),
+        (17, ["statement_timeout", "idle_session_timeout", "transaction_timeout"]),
+    ],
+)
+def test_a_server_is_told_only_of_what_it_knows(version: int, said: list[str]) -> None:
+    assert endless(version) == " ".join(f"-c {name}=0" for name in said)
+
+
+def test_what_the_operators_own_url_sets_decides(cluster: DeskCluster) -> None:
+    cluster.start()
+
+    async def run() -> None:
+        connections = Connections()
+        conninfo = cluster.place.conninfo() | {"options": "-c statement_timeout=7s"}
+        await connections.open(conninfo, cluster.place.programs.version)
+        try:
+            async with connections.use() as connection:
+                for name, text in (("statement_timeout", "7s"), ("search_path", "pg_catalog")):
+                    rows = await connection.execute(f"SHOW {name}".encode())
+                    assert await rows.fetchone() == (text,)
+        finally:
+            await connections.close()
+
+    asyncio.run(run())
