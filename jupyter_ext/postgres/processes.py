@@ -152,30 +152,29 @@ async def run(
     return "\n".join(printed)
 
 
-def running(*signs: str, whose: Path | None = None) -> list[int]:
+def running(*signs: str, whose: Path) -> list[int]:
     """Return the processes in whose command each of the signs is in a word.
 
     Parameters
     ----------
     whose
-        Only those of its owner and of this user count, where it is given: others can say the same
-        words.
+        Only those of its owner and of this user count: others can say the same words. Where it is
+        gone, those of this user.
     """
     users = {os.geteuid()}
-    if whose is not None:
-        with suppress(FileNotFoundError):
-            users.add(whose.lstat().st_uid)
+    with suppress(FileNotFoundError):
+        users.add(whose.lstat().st_uid)
     found = []
     for process in psutil.process_iter(["cmdline", "status", "uids"]):
         words, uids = process.info["cmdline"] or [], process.info["uids"]
         alive = process.info["status"] != psutil.STATUS_ZOMBIE
-        ours = whose is None or (uids is not None and uids.real in users)
+        ours = uids is not None and uids.real in users
         if alive and ours and all(any(sign in word for word in words) for sign in signs):
             found.append(process.pid)
     return found
 
 
-async def end_running(*signs: str, whose: Path | None = None) -> None:
+async def end_running(*signs: str, whose: Path) -> None:
     """Kill such processes, whose server is gone, each with all that it started.
 
     Raises

@@ -78,7 +78,7 @@ class FileKeeper:
         self, owner: str, mark: str, parts: Sequence[Kept], operation: Operation | None = None
     ) -> Freed:
         """Remove the copies of a mark."""
-        await end_runs(mark)
+        await end_runs(mark, self._vault.place(owner))
         if not await self._vault.has(owner):
             return Freed()
         async with self._turns[owner]:
@@ -185,7 +185,7 @@ class FileKeeper:
         """Remove what a restore leaves beside the files, done or not begun."""
         folder = await self.folder(caller)
         if not isinstance(folder, str):
-            await end_runs(mark)
+            await end_runs(mark, self._vault.place(caller.id))
             waiting = f"{swap.staging(Path(), mark)}"
             await self._as_user(folder, "rm", "-rf", "--one-file-system", "--", waiting)
 

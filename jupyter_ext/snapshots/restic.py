@@ -222,14 +222,20 @@ class _Failed(Exception):
         self.problem = problem
 
 
-async def end_runs(sign: str) -> None:
-    """Kill runs whose command has a sign, of servers that are gone; raises `Unavailable`."""
-    await end_running(PROGRAM, sign)
+async def end_runs(sign: str, whose: Path) -> None:
+    """Kill runs whose command has a sign, of servers that are gone; raises `Unavailable`.
+
+    Parameters
+    ----------
+    whose
+        What belongs to the user as whom they run: others can say the same words.
+    """
+    await end_running(PROGRAM, sign, whose=whose)
 
 
-def runs(sign: str) -> list[int]:
+def runs(sign: str, whose: Path) -> list[int]:
     """Return the processes of restic whose command has a sign."""
-    return running(PROGRAM, sign)
+    return running(PROGRAM, sign, whose=whose)
 
 
 def _in_copy(path: str) -> PurePosixPath:
