@@ -187,7 +187,10 @@ class Restore(Model):
     kept_files: str | None = Field(
         None, description="The snapshot that holds the files of before; of a dry run as it would be"
     )
-    target_time: datetime = Field(description="The moment to which it was restored")
+    target_time: datetime = Field(
+        description="The moment to which it was restored; of a backup's end, which is known to the "
+        "second, the next whole one"
+    )
     timeline: int = Field(description="On which that moment is")
     seconds: float = Field(description="That it took; of a dry run a guess")
     bytes: Sizes

@@ -15,6 +15,7 @@ from .place import Place
 from .processes import ProgramFailed, SystemUser, clean_environment
 from .programs import Programs
 from .roles import Login
+from .sessions import endless
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -205,7 +206,8 @@ class Cloner:
         """Dump as the superuser, and restore as the owner: what a dump says is its owner's code."""
         programs, user, conninfo = await self._programs()
         place = {"PGHOST": conninfo["host"], "PGPORT": conninfo["port"], "PGAPPNAME": mark}
-        common = clean_environment(user) | place
+        # pg_restore is idle for as long as pg_dump reads.
+        common = clean_environment(user) | place | {"PGOPTIONS": endless(self._connections.version)}
         dump = [programs["pg_dump"], "--format=custom", "--compress=0", "--no-owner"]
         dump += ["--no-privileges", "--no-publications", "--no-subscriptions"]
         # The others are there already; their owner is another one than who restores.

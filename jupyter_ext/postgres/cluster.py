@@ -328,7 +328,7 @@ class Cluster:
             if process is None:
                 place = self._place = await self._start(place)
                 process = postmaster.find(place.data)
-            found = await ping(place.conninfo(), ANSWER_SECONDS)
+            found, _ = await ping(place.conninfo(), ANSWER_SECONDS, place.programs.version)
             if found != record.system_identifier:
                 raise Unavailable(
                     f"The cluster in {place.data} is another one than {self._home / files.RECORD} "

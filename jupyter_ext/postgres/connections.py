@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import Away, Conflict, InvalidRequest, PlatformError, Unavailable
 from .place import Place
+from .sessions import SAFE, safely
 
 if TYPE_CHECKING:
     from typing import LiteralString
@@ -38,27 +39,21 @@ AT_ONCE = 4
 PATIENCE = 10.0
 """Seconds that somebody waits for one of them."""
 
-SAFE: Mapping[str, str] = {
-    "application_name": "jupyter_ext",
-    "client_encoding": "utf8",
-    # Nothing that a user made may be found by a name that the superuser says.
-    # Its owner may set more for all who enter a database: what could stop the superuser there.
-    "options": "-c search_path=pg_catalog -c role=none -c default_transaction_read_only=off "
-    "-c local_preload_libraries= -c statement_timeout=0 -c lock_timeout=30s "
-    "-c idle_in_transaction_session_timeout=60s -c idle_session_timeout=0",
-    "connect_timeout": "10",
-    "keepalives_idle": "10",
-}
-
 
 class Connections:
     """A pool of connections to the maintenance database, and single ones to others.
 
     The pool outlasts a restart of PostgreSQL: what PostgreSQL ended is never lent.
+
+    Attributes
+    ----------
+    version
+        The major one of the server; 0 before it is known.
     """
 
     def __init__(self) -> None:
         self._conninfo: dict[str, str] = {}
+        self.version = 0
         self._pool: AsyncConnectionPool[AsyncConnection[Any]] | None = None
         self._long: AsyncConnectionPool[AsyncConnection[Any]] | None = None
         self._turns: defaultdict[str, asyncio.Semaphore] = defaultdict(
@@ -69,24 +64,29 @@ class Connections:
         self._unlocked = asyncio.Event()
         self._unlocked.set()
 
-    async def open(self, conninfo: Mapping[str, str]) -> None:
+    async def open(self, conninfo: Mapping[str, str], version: int) -> None:
         """Be ready for a server; those of another one are closed.
+
+        Parameters
+        ----------
+        version
+            The major one of the server.
 
         Raises
         ------
         Unavailable
             psycopg is not installed.
         """
-        if self._pool is not None and self._conninfo == conninfo:
+        if self._pool is not None and (self._conninfo, self.version) == (conninfo, version):
             return
         await self.close()
         with _needing_psycopg():
             from psycopg.conninfo import make_conninfo
             from psycopg_pool import AsyncConnectionPool
-        self._conninfo = dict(conninfo)
+        self._conninfo, self.version = dict(conninfo), version
         self._pool, self._long = (
             AsyncConnectionPool(
-                make_conninfo("", **{**SAFE, **conninfo}),
+                make_conninfo("", **safely(conninfo, version)),
                 kwargs={"autocommit": True},
                 min_size=0,
                 max_size=most,
@@ -167,7 +167,9 @@ class Connections:
             from psycopg import AsyncConnection
             from psycopg.conninfo import make_conninfo
         as_whom = {} if login is None else {"user": login[0], "password": login[1]}
-        conninfo = make_conninfo("", **{**SAFE, **self._conninfo, **as_whom, "dbname": database})
+        conninfo = make_conninfo(
+            "", **safely({**self._conninfo, **as_whom, "dbname": database}, self.version)
+        )
         with translating():
             connection = await AsyncConnection.connect(conninfo, autocommit=True)
             async with connection:
@@ -196,17 +198,17 @@ class Connections:
                 "Databases are made and deleted without a pause. Try again when that is over.",
             ) from None
         self._unlocked.clear()
-        conninfo = dict(self._conninfo)
+        conninfo, version = dict(self._conninfo), self.version
         try:
             await self.close()
             async with self.to(OUTSIDE) as connection:
                 yield connection
         finally:
-            await asyncio.shield(self._come_back(conninfo))
+            await asyncio.shield(self._come_back(conninfo, version))
 
-    async def _come_back(self, conninfo: Mapping[str, str]) -> None:
+    async def _come_back(self, conninfo: Mapping[str, str], version: int) -> None:
         if self._pool is None:
-            await self.open(conninfo)
+            await self.open(conninfo, version)
         self._unlocked.set()
         self._returned.set()
 
@@ -273,17 +275,19 @@ async def connected(
         from psycopg import AsyncConnection
         from psycopg.conninfo import make_conninfo
     with translating():
-        safe = dict(SAFE)
-        if place.programs.version >= 17:
-            safe["options"] += " -c transaction_timeout=0"
-        conninfo = make_conninfo("", **{**safe, **place.conninfo(database)})
+        conninfo = make_conninfo("", **safely(place.conninfo(database), place.programs.version))
         connection = await AsyncConnection.connect(conninfo, autocommit=True)
         async with connection:
             yield connection
 
 
-async def ping(conninfo: Mapping[str, str], deadline: float) -> str:
-    """Return the system identifier of a server.
+async def ping(conninfo: Mapping[str, str], deadline: float, version: int = 0) -> tuple[str, int]:
+    """Return the system identifier of a server, and its major version.
+
+    Parameters
+    ----------
+    version
+        That one, where it is known.
 
     Raises
     ------
@@ -296,14 +300,14 @@ async def ping(conninfo: Mapping[str, str], deadline: float) -> str:
     with translating():
         async with asyncio.timeout(deadline):
             connection = await AsyncConnection.connect(
-                make_conninfo("", **{**SAFE, **conninfo}), autocommit=True
+                make_conninfo("", **safely(conninfo, version)), autocommit=True
             )
             async with connection:
                 cursor = await connection.execute(
                     "SELECT system_identifier::text FROM pg_control_system()"
                 )
                 row = await cursor.fetchone()
-                return str(row[0]) if row else ""
+                return str(row[0]) if row else "", connection.info.server_version // 10_000
 
 
 @contextmanager

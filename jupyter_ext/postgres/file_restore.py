@@ -113,7 +113,7 @@ def files_alone(id: str, body: NewRestore, known: Known) -> Restore:
         mode=body.mode,
         databases=[],
         cluster=False,
-        target_time=known.info.stop,
+        target_time=known.info.earliest,
         timeline=known.info.timeline,
         seconds=0,
         bytes=Sizes(live=0, side=0, kept=0, free=0),

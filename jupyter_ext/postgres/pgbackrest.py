@@ -21,6 +21,7 @@ from .owned_files import make_folder, on_disk, remove_folders
 from .pgbackrest_program import (
     CONFIGURATION,
     CURE,
+    STALL_SECONDS,
     PgBackRestProgram,
     Progress,
     find_pgbackrest,
@@ -339,6 +340,7 @@ class PgBackRest:
             "--verbose",
             on_line=said.append,
             deadline=None,
+            stall=STALL_SECONDS,
             level="info",
         )
         return parse_verification(report, said, await self.archive.missing(await self.info()))
@@ -432,6 +434,7 @@ class PgBackRest:
                 *only,
                 progress=progress,
                 deadline=None,
+                stall=STALL_SECONDS,
                 level="detail",
             )
         except BaseException:

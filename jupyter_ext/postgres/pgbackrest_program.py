@@ -26,6 +26,9 @@ CONFIGURATION = "pgbackrest.conf"
 COMMAND_SECONDS = 300
 """For what is no long work; a bucket far away answers slowly."""
 
+STALL_SECONDS = 1800.0
+"""For which long work may say, read and write nothing: as long as pgBackRest itself waits."""
+
 PROCESSES = min(4, os.cpu_count() or 1)
 """That copy files side by side."""
 
@@ -81,6 +84,21 @@ def read_complaint(output: str) -> Complaint:
 def _sentence(words: str) -> str:
     words = words[:1].upper() + words[1:]
     return words if words.endswith((".", "?", "!")) else f"{words}."
+
+
+def _complaint(error: ProgramFailed, log: Path) -> Complaint:
+    """Return why it failed, also where it could not say so itself."""
+    said = read_complaint(error.output)
+    if error.code >= 0 and said.text:
+        return said
+    cure = f"What it wrote into {log} may tell more."
+    if error.code < 0:
+        cure = (
+            "Somebody ended it, or the machine had no memory left (`journalctl -k` or `dmesg` "
+            "tells). Try again."
+        )
+    last = said.text.rpartition("\n")[2]
+    return Complaint(0, f"it {error.how}" + (f", after it said: {last}" if last else ""), cure)
 
 
 def error_of(doing: str, complaint: Complaint) -> PlatformError:
@@ -219,9 +237,15 @@ class PgBackRestProgram:
         progress: Progress | None = None,
         on_line: Callable[[str], None] | None = None,
         deadline: float | None = COMMAND_SECONDS,
+        stall: float | None = None,
         level: str = "warn",
     ) -> str:
         """Run a command and return what it prints; its log goes to `on_line`.
+
+        Parameters
+        ----------
+        deadline, stall
+            As for `processes.run`.
 
         Raises
         ------
@@ -245,10 +269,18 @@ class PgBackRestProgram:
         # The log goes to the other stream, so that what is asked for stands alone.
         words = self.command(name, f"--log-level-stderr={level}", *arguments)
         try:
-            return await run(words, user=self.place.user, on_line=read, deadline=deadline)
+            return await run(
+                words, user=self.place.user, on_line=read, deadline=deadline, stall=stall
+            )
         except ProgramFailed as error:
-            raise error_of(doing, read_complaint(error.output)) from error
+            raise error_of(doing, _complaint(error, self.folder / "log")) from error
         except TimeoutError as error:
+            if stall is not None:
+                raise Unavailable(
+                    f"pgBackRest could not {doing}: for {stall / 60:g} minutes it read and wrote "
+                    "nothing, and was ended.",
+                    "Is the disk or the bucket of the repository there? Try again when it is.",
+                ) from error
             raise Away(f"pgBackRest could not {doing} within {deadline:g} s.") from error
         except OSError as error:
             raise Unavailable(f"pgBackRest could not be started: {error}.", CURE) from error

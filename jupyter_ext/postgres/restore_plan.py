@@ -70,8 +70,8 @@ class Target:
 
     @property
     def moment(self) -> datetime:
-        """The moment, also of a backup's end."""
-        return self.to or self.backup.stop
+        """The moment; of a backup's end the first that can be asked for and has all of it."""
+        return self.to or self.backup.earliest
 
     @property
     def named_timeline(self) -> int:

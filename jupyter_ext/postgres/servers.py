@@ -94,7 +94,7 @@ class OwnServer:
     async def ready(self) -> None:
         """See that it runs, made first where there is none."""
         place = await self._cluster.need()
-        await self._connections.open(place.conninfo())
+        await self._connections.open(place.conninfo(), place.programs.version)
 
     async def tools(self) -> tuple[Programs, SystemUser, Mapping[str, str]]:
         """Return PostgreSQL's programs, who runs them, and how the superuser connects."""
@@ -111,7 +111,7 @@ class OwnServer:
 
     async def _set_up(self, place: Place) -> None:
         """Let nobody into what every cluster has."""
-        await self._connections.open(place.conninfo())
+        await self._connections.open(place.conninfo(), place.programs.version)
         async with self._connections.use() as connection:
             await mark_role(connection, SUPERUSER)
             for name in ("postgres", "template1"):
@@ -187,8 +187,8 @@ class ForeignServer:
         self._conninfo = {"dbname": "postgres", "port": "5432"} | {
             name: str(value) for name, value in given.items() if value is not None
         }
-        identifier = await ping(self._conninfo, PROBE_SECONDS)
-        await self._connections.open(self._conninfo)
+        identifier, version = await ping(self._conninfo, PROBE_SECONDS)
+        await self._connections.open(self._conninfo, version)
         async with self._connections.use() as connection:
             rows = await connection.execute(
                 "SELECT rolsuper FROM pg_roles WHERE rolname = current_user"

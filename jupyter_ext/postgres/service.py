@@ -32,6 +32,7 @@ from .connections import Connections
 from .database_restore import DatabaseRestore
 from .databases import DatabaseManager
 from .directory import DatabaseDirectory, Publisher
+from .left_sides import LeftSides
 from .making import DatabaseMaker
 from .metrics import backup_metrics, database_metrics
 from .place import Place
@@ -107,7 +108,7 @@ class PostgresService:
             quota,
             settings.size_interval,
             lambda: self.probe()[0] == "running",
-            self._server.tidy,
+            self._tidy,
         )
         directory = DatabaseDirectory(
             self._server, self._catalog, self._claims, self._roles, self._sizes, people, bus
@@ -132,6 +133,7 @@ class PostgresService:
         )
         self.archiving = Archiving(store, self.cluster, backup_settings)
         beside = Beside()
+        self._left = LeftSides(store, beside)
         self.backup_book = book = BackupBook(store)
         self.taker = BackupTaker(self.archiving, beside, book, self._claims, bus)
         self.backups = BackupManager(
@@ -214,6 +216,12 @@ class PostgresService:
             await reconcile(self._catalog, self._claims, self._roles)
         except PlatformError as error:
             _log.warning("%s", error)
+
+    async def _tidy(self) -> None:
+        """Remove what crashes and failures left on the disk of our own cluster."""
+        await self._server.tidy()
+        if self.cluster is not None:
+            await self._left.sweep(await self.cluster.need())
 
     async def _reconcile(self, place: Place) -> None:
         self._roles.forget()

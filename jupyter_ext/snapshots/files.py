@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
@@ -17,7 +18,7 @@ from ..postgres.processes import ProgramFailed, run
 from . import swap
 from .folders import Folder, Folders
 from .parts import Freed, Kept
-from .restic import Restic, end_runs, literal
+from .restic import Copy, Restic, end_runs, literal
 from .schemas import Group
 from .settings import SnapshotSettings
 from .vault import Vault
@@ -26,6 +27,9 @@ NAME = "files"
 
 SHOWN = 3
 """Files in a text."""
+
+LOOKS = 3
+"""At a folder in which others make theirs while it is copied."""
 
 LISTED = 20
 """Folders in a text."""
@@ -54,31 +58,41 @@ class FileKeeper:
     async def copy(
         self, caller: Account, mark: str, progress: Progress, paths: Sequence[str] = (".",)
     ) -> Kept:
-        """Copy the caller's folder, or paths in it."""
-        folder = await self.folder(caller)
-        if isinstance(folder, str):
-            return Kept(NAME, "files", reason=folder)
-        await progress.update(message=f"Copying the files of {folder.path}")
+        """Copy the caller's folder, or paths in it.
+
+        Raises
+        ------
+        Unavailable
+            It can't be, or others make folders in it meanwhile.
+        """
+        strange: Sequence[str] = ()
         async with self._turns[caller.id]:
-            restic = await self._vault.open(caller.id, folder.user)
-            copy = await restic.backup(
-                folder.path, self._excluded(folder), mark, progress.report, paths
-            )
-        if copy is None:
-            return Kept(NAME, "files", reason=f"There are no files in {folder.path}.")
-        reason = ""
-        if copy.unread:
-            shown = ", ".join(copy.unread[:SHOWN])
-            reason = f"{len(copy.unread)} files could not be read and are not in it: {shown}"
-        facts = {"id": copy.id, "vault": caller.id, "folder": str(folder.path)}
-        facts["unread"] = str(len(copy.unread))
-        return Kept(NAME, "files", copy.size, copy.added, reason, facts, _not_in_it(folder))
+            for _ in range(LOOKS):
+                folder = await self.folder(caller)
+                if isinstance(folder, str):
+                    return Kept(NAME, "files", reason=folder)
+                await progress.update(message=f"Copying the files of {folder.path}")
+                restic = await self._vault.open(caller.id, folder.user)
+                copy = await restic.backup(
+                    folder.path, self._excluded(folder), mark, progress.report, paths
+                )
+                if copy is None:
+                    return Kept(NAME, "files", reason=f"There are no files in {folder.path}.")
+                strange = await _strange(restic, copy, folder)
+                if not strange:
+                    return _kept(copy, caller, folder)
+                await restic.forget([copy.id])
+        shown = ", ".join(each.lstrip("/") for each in strange[:SHOWN])
+        raise Unavailable(
+            f"Other users of this machine make folders where files are being copied: {shown}.",
+            "Try again, or have them make theirs elsewhere.",
+        )
 
     async def discard(
         self, owner: str, mark: str, parts: Sequence[Kept], operation: Operation | None = None
     ) -> Freed:
         """Remove the copies of a mark."""
-        await end_runs(mark)
+        await end_runs(mark, self._vault.place(owner))
         if not await self._vault.has(owner):
             return Freed()
         async with self._turns[owner]:
@@ -185,7 +199,7 @@ class FileKeeper:
         """Remove what a restore leaves beside the files, done or not begun."""
         folder = await self.folder(caller)
         if not isinstance(folder, str):
-            await end_runs(mark)
+            await end_runs(mark, self._vault.place(caller.id))
             waiting = f"{swap.staging(Path(), mark)}"
             await self._as_user(folder, "rm", "-rf", "--one-file-system", "--", waiting)
 
@@ -224,6 +238,27 @@ class FileKeeper:
                 f"Nothing can be written to {folder.path}: {error.output.strip()}.",
                 "Make room there, or mend its rights.",
             ) from error
+
+
+async def _strange(restic: Restic, copy: Copy, folder: Folder) -> Sequence[str]:
+    """Return folders in a copy that others made since the folder was looked at.
+
+    Whose a folder is could have led restic anywhere. As a user it reads only what that user may
+    read; as the server's own it must not have been there.
+    """
+    if folder.user.uid != os.geteuid():
+        return ()
+    return await restic.folders_of_others(copy.id, folder.uid)
+
+
+def _kept(copy: Copy, caller: Account, folder: Folder) -> Kept:
+    reason = ""
+    if copy.unread:
+        shown = ", ".join(copy.unread[:SHOWN])
+        reason = f"{len(copy.unread)} files could not be read and are not in it: {shown}"
+    facts = {"id": copy.id, "vault": caller.id, "folder": str(folder.path)}
+    facts["unread"] = str(len(copy.unread))
+    return Kept(NAME, "files", copy.size, copy.added, reason, facts, _not_in_it(folder))
 
 
 def _not_in_it(folder: Folder) -> list[str]:

@@ -29,6 +29,8 @@ class Folder:
     ----------
     user
         As whom they are read and written.
+    uid
+        Whose the folder is, and so all that is looked into.
     own
         The state of the server in it.
     mounted
@@ -39,6 +41,7 @@ class Folder:
 
     path: Path
     user: SystemUser
+    uid: int
     own: tuple[Path, ...] = ()
     mounted: tuple[Path, ...] = ()
     others: tuple[Path, ...] = ()
@@ -130,7 +133,7 @@ class Folders:
         mounted = {Path(each.mountpoint) for each in psutil.disk_partitions(all=True)} - own
         # Below an administrator's folder are other users' own.
         others = _others(path, uid, own | mounted) - own - mounted
-        return Folder(path, user, *(_below(path, each) for each in (own, mounted, others)))
+        return Folder(path, user, uid, *(_below(path, each) for each in (own, mounted, others)))
 
 
 def _below(path: Path, paths: Collection[Path]) -> tuple[Path, ...]:

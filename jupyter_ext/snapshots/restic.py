@@ -163,6 +163,19 @@ class Restic:
             )
         return [*wanted.values()]
 
+    async def folders_of_others(self, id: str, uid: int) -> Sequence[str]:
+        """Return the folders of a copy that were another user's when they were read."""
+        found: list[str] = []
+
+        def read(line: str) -> None:
+            # Most lines are files'.
+            if '"type":"dir"' in line and (message := _message(line)).get("uid") != uid:
+                found.append(str(message.get("path", "")))
+
+        words = ("ls", "--json", "--", id)
+        await self._run("look into a copy", *words, on_line=read, keep=False)
+        return found
+
     async def read(self, id: str) -> None:
         """Read all of a copy, each piece of which is compared with its checksum."""
         await self._run("read a copy", "dump", "--archive=tar", "--", id, "/", output=False)
@@ -187,6 +200,7 @@ class Restic:
         folder: Path = Path("/"),
         on_line: Callable[[str], None] | None = None,
         output: bool = True,
+        keep: bool = True,
     ) -> str:
         environment = {
             "RESTIC_REPOSITORY": str(self.repository),
@@ -201,6 +215,7 @@ class Restic:
                 folder=folder,
                 on_line=on_line,
                 output=output,
+                keep=keep,
             )
         except ProgramFailed as error:
             problem = _explained(what, error)
@@ -222,14 +237,20 @@ class _Failed(Exception):
         self.problem = problem
 
 
-async def end_runs(sign: str) -> None:
-    """Kill runs whose command has a sign, of servers that are gone; raises `Unavailable`."""
-    await end_running(PROGRAM, sign)
+async def end_runs(sign: str, whose: Path) -> None:
+    """Kill runs whose command has a sign, of servers that are gone; raises `Unavailable`.
+
+    Parameters
+    ----------
+    whose
+        What belongs to the user as whom they run: others can say the same words.
+    """
+    await end_running(PROGRAM, sign, whose=whose)
 
 
-def runs(sign: str) -> list[int]:
+def runs(sign: str, whose: Path) -> list[int]:
     """Return the processes of restic whose command has a sign."""
-    return running(PROGRAM, sign)
+    return running(PROGRAM, sign, whose=whose)
 
 
 def _in_copy(path: str) -> PurePosixPath:

@@ -56,7 +56,7 @@ class Vault:
         """
         program, key = self.program(), await self._key()
         password = hmac.new(key.encode(), owner.encode(), hashlib.sha256).hexdigest()
-        place, file = self.folder / owner, self.folder / owner / "password"
+        place, file = self.place(owner), self.place(owner) / "password"
 
         def prepare() -> None:
             if not self.folder.exists():
@@ -78,24 +78,28 @@ class Vault:
         await restic.prepare()
         return restic
 
+    def place(self, owner: str) -> Path:
+        """Return the folder of an account's repository, which belongs to who runs restic."""
+        return self.folder / owner
+
     async def has(self, owner: str) -> bool:
         """Whether an account has a repository."""
-        config = self.folder / owner / "repository" / "config"
+        config = self.place(owner) / "repository" / "config"
         return await in_a_thread(config.exists, "snapshots repository")
 
     async def user_of(self, owner: str) -> SystemUser:
         """Return whose the repository of an account is; raises `FileNotFoundError`."""
-        found = await in_a_thread((self.folder / owner).lstat, "snapshots repository")
+        found = await in_a_thread(self.place(owner).lstat, "snapshots repository")
         return SystemUser(str(found.st_uid), found.st_uid, found.st_gid)
 
     async def size(self, owner: str) -> int:
         """Return the bytes that an account's repository takes up."""
-        return await in_a_thread(lambda: _size(self.folder / owner), "snapshots size")
+        return await in_a_thread(lambda: _size(self.place(owner)), "snapshots size")
 
     async def remove(self, owner: str) -> None:
         """Remove an account's repository."""
         with suppress(FileNotFoundError):
-            await remove_folders(await self.user_of(owner), self.folder / owner)
+            await remove_folders(await self.user_of(owner), self.place(owner))
 
     async def _key(self) -> str:
         fresh = self._store.secrets.encrypt(secrets.token_urlsafe(48))

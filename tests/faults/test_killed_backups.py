@@ -16,7 +16,6 @@ import httpx
 import pytest
 
 from jupyter_ext.postgres.phases import BackupPhase, RestorePhase
-from jupyter_ext.snapshots.restic import runs as restic_runs
 
 from ..engines import clusters, jupyter, require
 from ..engines.desk_cluster import processes_of
@@ -26,6 +25,7 @@ from ..postgres.conftest import Desk, settings
 from ..postgres.test_backups import desk_in, listed, taken
 from ..postgres.test_databases import run, url_of
 from ..postgres.test_restores import nothing_is_left, rows, table, write
+from ..snapshots.conftest import copying
 
 pytestmark = [pytest.mark.slow, pytest.mark.postgres, pytest.mark.timeout(300)]
 
@@ -237,13 +237,13 @@ def test_files_that_were_being_copied_go_away(world: World) -> None:
         body = {"type": "incremental", "files": ["large"]}
         begun = desk.admin.post("backups", json=body, headers={"Prefer": "respond-async"})
         assert begun.status_code == 202, begun.text
-        wait_until(lambda: restic_runs("backup-"), "restic", 30, 0.01)
+        wait_until(lambda: copying(world.folder, "backup-"), "restic", 30, 0.01)
         os.kill(desk.server.process.pid, signal.SIGKILL)
         desk.server.process.wait(30)
     with world.desk() as again:
         ended = over(again.admin, begun.json()["id"])
         assert ended["state"] == "failed", ended
-        assert not restic_runs("backup-")
+        assert not copying(world.folder, "backup-")
         assert world.copies() == copies
         assert [each["id"] for each in listed(again.admin)] == before
         made = taken(again.admin, type="incremental", files=["large"])

@@ -14,7 +14,6 @@ import httpx
 import pytest
 
 from jupyter_ext.postgres.phases import SWITCHES
-from jupyter_ext.snapshots.restic import runs
 
 from ..engines import clusters
 from ..engines.dockerd import Dockerd
@@ -24,6 +23,7 @@ from ..postgres.test_restores import rows, table, write
 from ..snapshots.conftest import (
     UID,
     World,
+    copying,
     images_of,
     names,
     open_folder,
@@ -153,7 +153,7 @@ def begun(client: httpx.Client, path: str, **body: object) -> str:
 def nothing_is_left(world: World, stage: Stage, client: httpx.Client, snapshots: int) -> None:
     """See that there is what whole snapshots have, and nothing else."""
     assert not list(world.home("ann").glob(".jupyter_ext-*"))
-    assert not runs("snapshot-") and not runs("restore-")
+    assert not any(copying(stage.folder, sign) for sign in ("snapshot-", "restore-"))
     assert len(names(client)) == snapshots
     assert len(images_of(stage.engine)) == snapshots
     assert not list(stage.folder.glob("*/side*"))

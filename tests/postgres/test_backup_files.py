@@ -13,11 +13,9 @@ from typing import Any
 import httpx
 import pytest
 
-from jupyter_ext.snapshots.restic import runs
-
 from ..engines import clusters
 from ..engines.scratch import wait_until
-from ..snapshots.conftest import UID, World, names, open_folder, world_in
+from ..snapshots.conftest import UID, World, copying, names, open_folder, world_in
 from .test_backups import listed, taken
 from .test_databases import url_of
 from .test_restores import now, restored, rows, table, write
@@ -313,11 +311,11 @@ def test_one_that_is_cancelled_leaves_nothing(desk: World) -> None:
         body = {"type": "incremental", "files": ["large"]}
         begun = cat.post("backups", json=body, headers={"Prefer": "respond-async"})
         assert begun.status_code == 202, begun.text
-        wait_until(lambda: runs("backup-"), "restic", 20, 0.01)
+        wait_until(lambda: copying(desk.folder, "backup-"), "restic", 20, 0.01)
         kept = copies(desk)
 
         ended = cat.delete(f"operations/{begun.json()['id']}")
 
         assert ended.json()["state"] == "cancelled", ended.text
-        assert listed(cat) == [] and not runs("backup-")
+        assert listed(cat) == [] and not copying(desk.folder, "backup-")
         assert copies(desk) == kept

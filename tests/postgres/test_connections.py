@@ -1,79 +1,93 @@
-"""Connections that are kept: each that is lent works, whatever became of the one before."""
+"""What users set for their databases and roles ends no connection of the product's own.
+
+Run against whichever PostgreSQL is installed here: `transaction_timeout` is there from 17 on, and
+an older server, which lets nobody in who names it, must not be told of it.
+"""
 
 from __future__ import annotations
 
 import asyncio
-import os
-import signal
-from collections.abc import Awaitable, Callable
 
+import psycopg
 import pytest
 
-from jupyter_ext.errors import Away
-from jupyter_ext.postgres.connections import Connections
+from jupyter_ext.postgres.connections import Connections, connected, ping
+from jupyter_ext.postgres.sessions import endless
 
 from ..engines.desk_cluster import DeskCluster
 
 pytestmark = pytest.mark.postgres
 
-BACKEND = "SELECT pg_backend_pid()"
+SETTINGS = {
+    "statement_timeout": 0,
+    "idle_session_timeout": 14,
+    "transaction_timeout": 17,
+}
 
 
-async def backend(connections: Connections) -> int:
-    async with connections.use() as connection:
-        row = await (await connection.execute(BACKEND)).fetchone()
-        assert row is not None
-        return int(row[0])
+def test_what_the_settings_of_databases_and_roles_say_ends_no_session(cluster: DeskCluster) -> None:
+    cluster.start()
+    place, version = cluster.place, cluster.place.programs.version
+    known = [name for name, since in SETTINGS.items() if since <= version]
+    cluster.sql("CREATE DATABASE hasty")
+    whose = ("DATABASE hasty", "DATABASE template1", "DATABASE postgres", "ROLE dba")
+    # In one session: a further one would be ended.
+    with psycopg.connect(**place.conninfo(), autocommit=True) as superuser:  # type: ignore[arg-type]
+        for name in known:
+            for each in whose:
+                superuser.execute(f"ALTER {each} SET {name} = 1".encode())
 
-
-def with_connections(cluster: DeskCluster, work: Callable[[Connections], Awaitable[None]]) -> None:
     async def run() -> None:
         connections = Connections()
-        await connections.open(cluster.place.conninfo())
+        assert (await ping(place.conninfo(), 10, version))[1] == version
+        await connections.open(place.conninfo(), version)
         try:
-            await work(connections)
+            for opened in (
+                connections.to("hasty"),
+                connections.use(),
+                connections.alone("a role"),
+                connections.outside(),
+                connected(place, "hasty"),
+            ):
+                async with opened as connection:
+                    await asyncio.sleep(0.05)
+                    async with connection.transaction():
+                        await connection.execute("SELECT pg_sleep(0.05)")
+                        await connection.execute("SELECT pg_sleep(0.05)")
+                    for name in known:
+                        rows = await connection.execute(f"SHOW {name}".encode())
+                        assert await rows.fetchone() == ("0",)
         finally:
             await connections.close()
 
-    cluster.start()
     asyncio.run(run())
 
 
-def test_one_that_postgresql_ended_is_not_lent_again(cluster: DeskCluster) -> None:
-    async def work(connections: Connections) -> None:
-        first = await backend(connections)
-        assert await backend(connections) == first, "it is kept"
-        assert cluster.sql(f"SELECT pg_terminate_backend({first}, 5000)") == [True]
-        assert await backend(connections) != first
-
-    with_connections(cluster, work)
-
-
-def test_one_whose_server_was_killed_and_came_back_is_not_lent_again(cluster: DeskCluster) -> None:
-    async def work(connections: Connections) -> None:
-        first = await backend(connections)
-        # PostgreSQL ends all others, too, and goes on with new ones.
-        os.kill(first, signal.SIGKILL)
-        async with asyncio.timeout(30):
-            while True:
-                try:
-                    second = await backend(connections)
-                    break
-                except Away:
-                    await asyncio.sleep(0.05)
-        assert second != first
-
-    with_connections(cluster, work)
+@pytest.mark.parametrize(
+    ("version", "said"),
+    [
+        (13, ["statement_timeout"]),
+        (16, ["statement_timeout", "idle_session_timeout"]),
+        (17, ["statement_timeout", "idle_session_timeout", "transaction_timeout"]),
+    ],
+)
+def test_a_server_is_told_only_of_what_it_knows(version: int, said: list[str]) -> None:
+    assert endless(version) == " ".join(f"-c {name}=0" for name in said)
 
 
-def test_one_that_has_something_to_say_is_asked(cluster: DeskCluster) -> None:
-    async def work(connections: Connections) -> None:
-        first = await backend(connections)
-        # Each session is told of such a change before it is asked anything.
-        cluster.sql("ALTER SYSTEM SET timezone = 'Asia/Tokyo'")
-        cluster.sql("SELECT pg_reload_conf()")
-        assert await backend(connections) == first
-        async with connections.use() as connection:
-            assert connection.info.parameter_status("TimeZone") == "Asia/Tokyo"
+def test_what_the_operators_own_url_sets_decides(cluster: DeskCluster) -> None:
+    cluster.start()
 
-    with_connections(cluster, work)
+    async def run() -> None:
+        connections = Connections()
+        conninfo = cluster.place.conninfo() | {"options": "-c statement_timeout=7s"}
+        await connections.open(conninfo, cluster.place.programs.version)
+        try:
+            async with connections.use() as connection:
+                for name, text in (("statement_timeout", "7s"), ("search_path", "pg_catalog")):
+                    rows = await connection.execute(f"SHOW {name}".encode())
+                    assert await rows.fetchone() == (text,)
+        finally:
+            await connections.close()
+
+    asyncio.run(run())

@@ -413,6 +413,24 @@ class TestCloning:
             )
             assert rows == [(2, 2)]
 
+    def test_what_a_user_has_set_for_their_own_sessions_ends_no_copy(self, desk: Desk) -> None:
+        with desk.user("hurried") as user:
+            url = desk.made(user, "slow")["connection_url"]
+            with psycopg.connect(url, autocommit=True) as connection:
+                connection.execute("CREATE TABLE t AS SELECT generate_series(1, 300000) AS x")
+                connection.execute("CREATE MATERIALIZED VIEW v AS SELECT 1 AS y")
+                settings = ["statement_timeout", "idle_session_timeout"]
+                if connection.info.server_version >= 170_000:
+                    settings.append("transaction_timeout")
+                for name in settings:
+                    connection.execute(f"ALTER ROLE hurried SET {name} = 1".encode())
+
+                reply = user.post(f"{one('slow')}/clone", json={"name": "slow as well"})
+
+                connection.execute("ALTER ROLE hurried RESET ALL")
+            assert reply.status_code == 201, reply.text
+            assert run(reply.json()["connection_url"], "SELECT count(*) FROM t") == [(300000,)]
+
     def test_a_copy_runs_no_code_of_a_user_as_the_superuser(self, desk: Desk) -> None:
         with desk.user("mallory") as user:
             url = desk.made(user, "trap")["connection_url"]

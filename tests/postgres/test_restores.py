@@ -210,6 +210,31 @@ class TestDatabases:
         assert rows(url) == [1, 2]
 
 
+class TestMoments:
+    def test_the_end_of_a_backup_is_told_as_it_can_be_asked_for(self, desk: Desk) -> None:
+        url = table(desk.admin, "ending")
+        backup = taken(desk.admin, databases=["ending"])
+        time.sleep(2.1)
+        write(url, 1)
+        run(url_of(desk.admin, "postgres"), "SELECT pg_switch_wal()")
+        one = f"backups/{backup['id']}"
+        wait_until(lambda: desk.admin.get(one).json()["recovery_window"], "a window", 20)
+        [window] = desk.admin.get(one).json()["recovery_window"]
+
+        planned = restored(desk.admin, backup, dry_run=True)
+
+        told = datetime.fromisoformat(planned["target_time"])
+        # The dialog of the panel begins with it, too, and the time line.
+        began = datetime.fromisoformat(backup["created_at"])
+        assert told == began + timedelta(seconds=backup["seconds"] + 1)
+        assert told == datetime.fromisoformat(window["from"])
+        again = restored(desk.admin, backup, dry_run=True, target_time=told)
+        assert (again["target_time"], again["timeline"]) == (
+            planned["target_time"],
+            planned["timeline"],
+        )
+
+
 class TestRefusals:
     def test_a_moment_outside_names_the_window(self, desk: Desk) -> None:
         url = table(desk.admin, "windowed")

@@ -22,7 +22,7 @@ pytestmark = pytest.mark.postgres
 def clear(cluster: DeskCluster) -> None:
     async def run() -> None:
         connections = Connections()
-        await connections.open(cluster.place.conninfo())
+        await connections.open(cluster.place.conninfo(), cluster.place.programs.version)
         try:
             await clear_strays(connections, cluster.place)
         finally:

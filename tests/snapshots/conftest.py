@@ -40,20 +40,25 @@ class World(Desk):
         return folder
 
     def copying(self) -> list[int]:
-        """Return the runs of restic for snapshots of this world: others' tests may have some."""
-        found = []
-        for pid in runs("snapshot-"):
-            with suppress(psutil.NoSuchProcess):
-                environ = psutil.Process(pid).environ()
-                if environ.get("RESTIC_REPOSITORY", "").startswith(str(self.folder)):
-                    found.append(pid)
-        return found
+        """Return the runs of restic for snapshots of this world."""
+        return copying(self.folder, "snapshot-")
 
     @property
     def repositories(self) -> Path:
         """The folder of what restic keeps."""
         [found] = self.folder.glob("snapshots-*")
         return found
+
+
+def copying(folder: Path, sign: str) -> list[int]:
+    """Return the runs of restic whose repositories lie in a folder: others' tests may have some."""
+    found = set()
+    for pid in {pid for place in folder.glob("snapshots-*/*") for pid in runs(sign, place)}:
+        with suppress(psutil.NoSuchProcess):
+            environ = psutil.Process(pid).environ()
+            if environ.get("RESTIC_REPOSITORY", "").startswith(str(folder)):
+                found.add(pid)
+    return sorted(found)
 
 
 def taken(client: httpx.Client, name: str, **body: Any) -> Json:

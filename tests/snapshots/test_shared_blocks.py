@@ -110,7 +110,7 @@ def test_of_a_copy_that_was_broken_off_nothing_is_left() -> None:
             )
             assert "Nothing of it is left" in world.admin.get(path).text
             assert not list(disk.glob("*/copies/*"))
-            assert not running("--reflink=always")
+            assert not running("--reflink=always", whose=disk)
             with psycopg.connect(url_of(world.admin, "postgres")) as connection:
                 slots = connection.execute("SELECT count(*) FROM pg_replication_slots").fetchone()
             assert slots == (0,)
