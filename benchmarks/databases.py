@@ -116,7 +116,7 @@ def _cloning(
     orders = tuple(permutations(range(3)))
     copy = f'CREATE DATABASE {{}} TEMPLATE "{source}" STRATEGY '
     for number in range(rounds):
-        names = [f"{how}-{number}" for how in ("clone", "files", "pages")]
+        names = [f"{how}-{source}-{number}" for how in ("clone", "files", "pages")]
         turns = (
             (ours, partial(_ours, caller, f"{PATH}/{quote(source)}/clone", names[0])),
             (files, partial(_statement, plain, copy + "file_copy", names[1])),
