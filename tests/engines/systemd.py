@@ -18,6 +18,7 @@ from pathlib import Path
 import psutil
 
 from . import require, scratch
+from .unix_users import UnixUser
 
 SYSTEMD = Path("/usr/lib/systemd/systemd")
 JOURNALD = SYSTEMD.with_name("systemd-journald")
@@ -76,8 +77,23 @@ UNITS = {
         f"[Service]\nType=notify\nExecStart={JOURNALD}\nRestart=always\n"
     ),
 }
-TOLD = ("HOME", "IPYTHON", "JUPYTER", "PATH", "PYTHON")
+TOLD = ("DOCKER", "HOME", "IPYTHON", "JUPYTER", "PATH", "PYTHON")
 """What variables of a unit begin with; nothing else of this process's own gets there."""
+
+PERSON = """[Service]
+Type=notify
+User={user.uid}
+Group={user.gid}
+Slice=user-{user.uid}.slice
+Delegate=yes
+Environment=HOME={user.home} XDG_RUNTIME_DIR=/run/user/{user.uid}
+ExecStartPre=+mkdir -p /run/user/{user.uid}
+ExecStartPre=+chown {user.uid}:{user.gid} /run/user/{user.uid}
+ExecStart={systemd} --user --unit=basic.target
+# The interpreter of the tests may lie in root's home.
+AmbientCapabilities=CAP_DAC_READ_SEARCH
+"""
+"""What Debian's user@.service and a login's PAM do for somebody."""
 
 JOURNAL = "[Journal]\nStorage=volatile\nReadKMsg=no\nAudit=\nForwardToWall=no\n"
 
@@ -89,17 +105,43 @@ class Systemd:
     ----------
     pid
         Its number outside.
+    whose
+        Of whose own it is; None for the system's.
     """
 
-    def __init__(self, process: subprocess.Popen[bytes], pid: int, units: Path) -> None:
+    def __init__(
+        self,
+        process: subprocess.Popen[bytes],
+        pid: int,
+        units: Path,
+        whose: UnixUser | None = None,
+    ) -> None:
         self._process = process
         self._pid = pid
         self._units = units
+        self._whose = whose
+
+    def of(self, user: UnixUser) -> Systemd:
+        """Start somebody's own, as a login does."""
+        units = user.home / ".config" / "systemd" / "user"
+        units.mkdir(parents=True)
+        self.write(f"user@{user.uid}.service", PERSON.format(user=user, systemd=SYSTEMD))
+        self.run("systemctl", "start", f"user@{user.uid}.service")
+        return Systemd(self._process, self._pid, units, user)
+
+    @property
+    def systemctl(self) -> list[str]:
+        """The command's first words."""
+        return ["systemctl", "--user"] if self._whose else ["systemctl"]
 
     def within(self, *command: str) -> list[str]:
         """Return what runs a command beside it."""
         spaces = ("--mount", "--uts", "--ipc", "--pid", "--cgroup")
-        return ["nsenter", f"--target={self._pid}", *spaces, "--", *command]
+        become: list[str] = []
+        if (user := self._whose) is not None:
+            become = ["setpriv", f"--reuid={user.uid}", f"--regid={user.gid}", "--clear-groups"]
+            become += ["env", f"XDG_RUNTIME_DIR=/run/user/{user.uid}"]
+        return ["nsenter", f"--target={self._pid}", *spaces, "--", *become, *command]
 
     def tried(self, *command: str) -> subprocess.CompletedProcess[str]:
         """Run a command beside it."""
@@ -116,11 +158,11 @@ class Systemd:
     def write(self, unit: str, text: str) -> None:
         """Have it know a unit."""
         (self._units / unit).write_text(text)
-        self.run("systemctl", "daemon-reload")
+        self.run(*self.systemctl, "daemon-reload")
 
     def show(self, unit: str, name: str) -> str:
         """Return one property of a unit."""
-        return self.run("systemctl", "show", f"--property={name}", "--value", unit).strip()
+        return self.run(*self.systemctl, "show", f"--property={name}", "--value", unit).strip()
 
     def launch(
         self,
@@ -141,16 +183,18 @@ class Systemd:
         file = self._units / f"{unit}.environment"
         told = (item for item in environ.items() if item[0].startswith(TOLD))
         file.write_text("".join(f'{name}="{text}"\n' for name, text in told))
+        # By env, which has the rights that systemd itself gives up before it looks for the program.
         self.write(
             unit,
-            f"[Service]\nExecStart={' '.join(command)}\nWorkingDirectory={folder}\n"
-            f"EnvironmentFile=/etc/systemd/system/{file.name}\n"
+            f"[Service]\nExecStart=/usr/bin/env {' '.join(command)}\nWorkingDirectory={folder}\n"
+            f"EnvironmentFile={file}\n"
             f"StandardOutput=append:{log}\nStandardError=append:{log}\n{more}",
         )
-        self.run("systemctl", "start", unit)
+        self.run(*self.systemctl, "start", unit)
+        pid = self.show(unit, "MainPID")
+        assert pid != "0", self.tried("journalctl", "--lines=20", "--no-pager").stdout
         # Not `systemctl start --wait`, which needs a bus.
-        end = ["tail", f"--pid={self.show(unit, 'MainPID')}", "--follow", "/dev/null"]
-        return subprocess.Popen(self.within(*end))
+        return subprocess.Popen(self.within("tail", f"--pid={pid}", "--follow", "/dev/null"))
 
     def end(self) -> None:
         """Kill it, and with it all that it started."""
@@ -173,6 +217,10 @@ def systemd() -> Iterator[Systemd]:
         units = folder / "etc" / "system"
         units.mkdir(parents=True)
         (folder / "empty").mkdir()
+        users = folder / "etc" / "user"
+        users.mkdir()
+        for name in ("basic.target", "shutdown.target"):
+            (users / name).write_text("[Unit]\nDefaultDependencies=no\n")
         (folder / "machine-id").write_text(f"{secrets.token_hex(16)}\n")
         (folder / "etc" / "journald.conf").write_text(JOURNAL)
         for name, text in UNITS.items():

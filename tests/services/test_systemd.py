@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import os
 import re
-from collections.abc import Iterator
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -13,8 +18,9 @@ import pytest
 from ..api.conftest import UNLIMITED
 from ..engines import jupyter
 from ..engines.jupyter import JupyterServer
-from ..engines.scratch import wait_until
+from ..engines.scratch import scratch_folder, wait_until
 from ..engines.systemd import Systemd, systemd
+from ..engines.unix_users import UnixUser, unix_users
 from .test_over_http import EDITOR, act, lines, service
 
 LAB = "lab.service"
@@ -69,6 +75,10 @@ def answers(client: httpx.Client) -> bool:
         return client.get("services").status_code == 200
     except httpx.TransportError:
         return False
+
+
+def runs(client: httpx.Client, name: str) -> bool:
+    return answers(client) and service(client, name)["status"] == "running"
 
 
 def main_pid(manager: Systemd, unit: str) -> int:
@@ -197,9 +207,7 @@ def test_databases_outlive_their_server(
     pid = service(admin, "postgres")["pid"]
     assert re.fullmatch(r"/system\.slice/run-\w+\.scope", group(manager, pid))
 
-    def seen() -> bool:
-        return answers(admin) and service(admin, "postgres")["status"] == "running"
-
+    seen = partial(runs, admin, "postgres")
     manager.run("systemctl", "restart", LAB)
     wait_until(seen, "the databases are found again", 60, 0.2)
     assert service(admin, "postgres")["pid"] == pid
@@ -224,7 +232,9 @@ def test_databases_outlive_their_server(
     assert manager.show(old.rpartition("/")[2], "LoadState") == "not-found"
 
 
-def test_server_that_is_stopped_has_ended_well(manager: Systemd, admin: httpx.Client) -> None:
+def test_server_that_is_stopped_has_ended_well(
+    server: JupyterServer, manager: Systemd, admin: httpx.Client
+) -> None:
     assert act(admin, "jupyter", "stop")["status"] == "stopping"
     wait_until(
         lambda: manager.show(LAB, "ActiveState") != "active", "the server has ended", 30, 0.2
@@ -237,5 +247,92 @@ def test_server_that_is_stopped_has_ended_well(manager: Systemd, admin: httpx.Cl
     wait_until(lambda: answers(admin), "the server is back", 60, 0.2)
     manager.run("systemctl", "stop", LAB)
     assert manager.show(LAB, "Result") == "success"
-    # Nothing of it is left but the databases, which are in a scope.
     assert manager.show(LAB, "ActiveState") == "inactive"
+
+    # As an operator may want it, the databases end with their server.
+    file = Path(server.environ["JUPYTER_CONFIG_DIR"]) / "jupyter_server_config.json"
+    traits = json.loads(file.read_text())
+    file.write_text(json.dumps({**traits, "PostgresSettings": {"stop_with_server": True}}))
+    manager.run("systemctl", "start", LAB)
+    wait_until(lambda: answers(admin), "the server is back", 60, 0.2)
+    act(admin, "postgres", "start")
+    pid = service(admin, "postgres")["pid"]
+    manager.run("systemctl", "stop", LAB)
+    assert not lives(manager, pid)
+    assert manager.show(LAB, "Result") == "success"
+
+
+@contextmanager
+def server_of(
+    user: UnixUser, machine: Systemd, launched: Callable[..., subprocess.Popen[bytes]]
+) -> Iterator[httpx.Client]:
+    """Run a server whose files and databases are somebody's."""
+
+    def launch(
+        command: list[str], env: dict[str, str], folder: Path, log: Path
+    ) -> subprocess.Popen[bytes]:
+        for path in (folder.parent, *folder.parent.rglob("*")):
+            os.lchown(path, user.uid, user.gid)
+        return launched(LAB, command, env, folder, log)
+
+    config = {**CONFIG, "JupyterExt": {"rate_limits": UNLIMITED, "cluster_dir": ""}}
+    with jupyter.jupyter_server(config=config, launch=launch) as server:
+        headers = {"Authorization": f"token {server.token}"}
+        try:
+            with httpx.Client(
+                base_url=server.api, headers=headers, trust_env=False, timeout=60
+            ) as client:
+                client.post("databases", json={"name": "kept"}).raise_for_status()
+                yield client
+        finally:
+            print(server.log[-4000:])
+            machine.end()
+
+
+@pytest.fixture
+def ann() -> Iterator[UnixUser]:
+    with scratch_folder("home") as folder:
+        folder.chmod(0o755)
+        with unix_users(folder, "ann") as [user]:
+            yield user
+
+
+def test_databases_outlive_a_server_of_somebodys_own_systemd(ann: UnixUser) -> None:
+    with systemd() as machine:
+        own = machine.of(ann)
+        with server_of(ann, machine, own.launch) as client:
+            pid = service(client, "postgres")["pid"]
+            slices = rf"/user\.slice/user-{ann.uid}\.slice/user@{ann.uid}\.service/app\.slice"
+            assert re.fullmatch(rf"{slices}/run-\w+\.scope", group(machine, pid))
+
+            refused = client.post("services/jupyter/restart")
+            assert refused.status_code == 409
+            named = re.search("`(.+)`", refused.json()["error"]["message"])
+            assert named is not None
+            assert named[1] == f"systemctl --user restart {LAB}"
+            own.run(*named[1].split())
+            found = partial(runs, client, "postgres")
+            wait_until(found, "the databases are found again", 60, 0.2)
+            assert service(client, "postgres")["pid"] == pid
+            assert service(client, "jupyter")["pid"] == main_pid(own, LAB)
+
+
+def test_unit_that_may_make_no_scope_leaves_databases_alone_where_it_says_so(
+    ann: UnixUser,
+) -> None:
+    # The interpreter of the tests may lie in root's home.
+    more = f"User={ann.uid}\nAmbientCapabilities=CAP_DAC_READ_SEARCH\nKillMode=process\n"
+    with (
+        systemd() as machine,
+        server_of(ann, machine, partial(machine.launch, more=more)) as client,
+    ):
+        pid = service(client, "postgres")["pid"]
+        assert group(machine, pid) == f"/system.slice/{LAB}"
+        machine.run("systemctl", "restart", LAB)
+        found = partial(runs, client, "postgres")
+        wait_until(found, "the databases are found again", 60, 0.2)
+        assert service(client, "postgres")["pid"] == pid
+        # Without rights, and without a bus, it says what is in the way.
+        problem = service(client, "demo")["problem"]
+        assert "systemd refuses" in problem
+        assert "May this server's user do that?" in problem
