@@ -183,16 +183,17 @@ class Systemd:
         file = self._units / f"{unit}.environment"
         told = (item for item in environ.items() if item[0].startswith(TOLD))
         file.write_text("".join(f'{name}="{text}"\n' for name, text in told))
-        # By env, which has the rights that systemd itself gives up before it looks for the program.
+        # The system's gives its own rights up before it looks for the program, in root's home say.
+        words = command if self._whose else ["/usr/bin/env", *command]
         self.write(
             unit,
-            f"[Service]\nExecStart=/usr/bin/env {' '.join(command)}\nWorkingDirectory={folder}\n"
+            f"[Service]\nExecStart={' '.join(words)}\nWorkingDirectory={folder}\n"
             f"EnvironmentFile={file}\n"
             f"StandardOutput=append:{log}\nStandardError=append:{log}\n{more}",
         )
         self.run(*self.systemctl, "start", unit)
         pid = self.show(unit, "MainPID")
-        assert pid != "0", self.tried("journalctl", "--lines=20", "--no-pager").stdout
+        assert pid != "0", self.tried(*self.systemctl, "status", "--no-pager", unit).stdout
         # Not `systemctl start --wait`, which needs a bus.
         return subprocess.Popen(self.within("tail", f"--pid={pid}", "--follow", "/dev/null"))
 
