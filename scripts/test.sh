@@ -4,7 +4,7 @@
 # each other would take each other's addresses, and Chromium drops its connections whenever a network comes or goes.
 . "$(dirname "$0")/lib.sh"
 scripts/setup.sh test
-export JUPYTER_EXT_REQUIRE="${JUPYTER_EXT_REQUIRE-docker,postgres,restic,registry,redis,browser,node,hub,gpus}"
+export JUPYTER_EXT_REQUIRE="${JUPYTER_EXT_REQUIRE-docker,postgres,restic,registry,redis,browser,node,hub,gpus,systemd}"
 export JUPYTER_EXT_FAILURES="$stamps/failures"
 : >"$JUPYTER_EXT_FAILURES"
 

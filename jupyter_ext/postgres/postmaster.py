@@ -100,7 +100,12 @@ async def start(place: Place, log: Path) -> Postmaster:
         try:
             # What makes the scope needs this server's own rights.
             user = SystemUser.own() if scope else place.user
-            await run([*scope, *command], user=user, deadline=START_SECONDS + 10)
+            await run(
+                [*scope, *command],
+                user=user,
+                environment=_runtime() if scope else {},
+                deadline=START_SECONDS + 10,
+            )
         except ProgramFailed:
             # There may be no bus of the user's that a scope could be had from.
             if not scope or find(place.data) is not None:
@@ -142,6 +147,13 @@ def _scope(user: SystemUser) -> list[str]:
         return []
     whose = ["--uid", str(user.uid), "--gid", str(user.gid)] if os.geteuid() == 0 else ["--user"]
     return [systemd_run, "--scope", "--collect", "--quiet", *whose, "--"]
+
+
+def _runtime() -> dict[str, str]:
+    """Return what leads to this user's own systemd (pam_systemd(8)); root asks the system's."""
+    if (user := os.geteuid()) == 0:
+        return {}
+    return {"XDG_RUNTIME_DIR": os.environ.get("XDG_RUNTIME_DIR") or f"/run/user/{user}"}
 
 
 def _sizes(log: Path) -> dict[Path, int]:

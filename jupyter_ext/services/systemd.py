@@ -109,10 +109,13 @@ class SystemdUnit:
         return [logs.clean(line) for line in printed.splitlines()[-tail:]]
 
     async def _act(self, verb: str) -> None:
-        # Nobody is there who could be asked for a password.
-        await self._systemctl(verb, "--no-ask-password", deadline=ACT_SECONDS)
-        self._read = 0.0
-        await self.refresh()
+        try:
+            # Nobody is there who could be asked for a password.
+            await self._systemctl(verb, "--no-ask-password", deadline=ACT_SECONDS)
+        finally:
+            # One that does not start is another one than before, too.
+            self._read = 0.0
+            await self.refresh()
 
     async def _systemctl(self, verb: str, *options: str, deadline: float) -> str:
         return await self._run(
@@ -147,10 +150,12 @@ def parse(name: str, printed: str) -> State:
     pid = int(found.get("MainPID") or 0) or None
     memory = found.get("MemoryCurrent", "")
     problem: Problem | None = None
-    if status == "failed":
+    result = found.get("Result") or found.get("SubState")
+    again = found.get("SubState") == "auto-restart" and result != "success"
+    if status == "failed" or again:
         problem = Problem(
             service=name,
-            what=f"{name} has failed ({found.get('Result') or found.get('SubState')}).",
+            what=f"{name} has failed ({result}){', and is started again' if again else ''}.",
             cure=f"`pig logs {name}` may say why.",
         )
     return State(

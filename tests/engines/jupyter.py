@@ -7,7 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,6 +27,9 @@ TOKEN = "t0ken-of-the-tests"
 #: What a developer's own session may have set and a test must not see.
 FOREIGN = ("JUPYTER", "JPY_", "PIG_", "DOCKER_", "IPYTHON", "PYTHONSTARTUP", "XDG_")
 
+Launch = Callable[[list[str], dict[str, str], Path, Path], subprocess.Popen[bytes]]
+"""Starts a server: its command, environment, working folder and log."""
+
 
 @dataclass
 class JupyterServer:
@@ -42,6 +45,8 @@ class JupyterServer:
         The notebook root.
     environ
         What a command that finds this server by itself must be started with.
+    within
+        Words that such a command begins with, where it must run in the server's namespaces.
     """
 
     url: str
@@ -53,6 +58,7 @@ class JupyterServer:
     log_file: Path
     python: str = sys.executable
     keys: dict[str, str] = field(default_factory=dict)
+    within: list[str] = field(default_factory=list)
 
     @property
     def api(self) -> str:
@@ -72,7 +78,7 @@ class JupyterServer:
     def run(self, *command: str, timeout: float = 60) -> subprocess.CompletedProcess[str]:
         """Run a command that shall find this server."""
         return subprocess.run(
-            command,
+            [*self.within, *command],
             env=self.environ,
             cwd=self.folder,
             capture_output=True,
@@ -172,6 +178,7 @@ def jupyter_server(
     extension: bool = True,
     more_extensions: tuple[str, ...] = (),
     prefix: Path | None = None,
+    launch: Launch | None = None,
     seconds: float = 60,
 ) -> Iterator[JupyterServer]:
     """Run a server with the extension, with every state of its own in a scratch folder.
@@ -197,6 +204,8 @@ def jupyter_server(
     prefix
         A virtual environment that has the package installed. The server finds the extension and
         the panel there by itself; nothing of this checkout helps.
+    launch
+        Who starts it, where that is not this process: ends when the server does.
     """
     # What is made for databases is gone with the server, also where it is root's.
     with clusters.cluster_folder() as databases, scratch.scratch_folder("server") as folder:
@@ -236,15 +245,8 @@ def jupyter_server(
         )
         log_file = folder / "server.log"
         python = sys.executable if prefix is None else str(prefix / "bin" / "python")
-        with log_file.open("wb") as log:
-            process = subprocess.Popen(
-                [python, "-m", "jupyterlab" if lab else "jupyter_server", *arguments],
-                env=env,
-                cwd=notebooks,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-            )
+        command = [python, "-m", "jupyterlab" if lab else "jupyter_server", *arguments]
+        process = (launch or _launch)(command, env, notebooks, log_file)
         server = JupyterServer(
             url=f"http://127.0.0.1:{port}{base_url}",
             token=token or "",
@@ -261,6 +263,20 @@ def jupyter_server(
             yield server
         finally:
             server.stop()
+
+
+def _launch(
+    command: list[str], env: dict[str, str], folder: Path, log_file: Path
+) -> subprocess.Popen[bytes]:
+    with log_file.open("wb") as log:
+        return subprocess.Popen(
+            command,
+            env=env,
+            cwd=folder,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+        )
 
 
 def _labextensions(folder: Path) -> Path:

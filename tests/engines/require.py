@@ -24,6 +24,7 @@ ENGINES = (
     "gpus",
     "gpu",
     "code-server",
+    "systemd",
 )
 
 SYSTEM_FOLDERS = "/usr/local/sbin:/usr/sbin:/sbin"
