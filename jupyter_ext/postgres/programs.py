@@ -47,7 +47,7 @@ class Programs:
 
 
 def find_programs(folder: str = "", version: int | None = None) -> Programs:
-    """Return the newest PostgreSQL of this machine.
+    """Return the newest PostgreSQL of this machine; a wheel's only where there is no other.
 
     Parameters
     ----------
@@ -61,33 +61,44 @@ def find_programs(folder: str = "", version: int | None = None) -> Programs:
     Unavailable
         There is none.
     """
-    found = [
-        Programs(place, number)
-        for place in ([Path(folder)] if folder else places())
-        if all((place / name).is_file() for name in NEEDED)
-        and (number := _version(place)) is not None
-        and version in (None, number)
-    ]
-    if found:
-        return max(found, key=lambda programs: programs.version)
-    where = f" in {folder}" if folder else ""
+    for where in [[Path(folder)]] if folder else [system_places(), wheel_places()]:
+        found = [
+            Programs(place, number)
+            for place in where
+            if all((place / name).is_file() for name in NEEDED)
+            and (number := _version(place)) is not None
+            and version in (None, number)
+        ]
+        if found:
+            return max(found, key=lambda programs: programs.version)
+    there = f" in {folder}" if folder else ""
     if version is not None:
         raise Unavailable(
-            f"PostgreSQL {version}, with which the databases were made, is not installed{where}.",
+            f"PostgreSQL {version}, with which the databases were made, is not installed{there}.",
             f"Install it: `sudo apt-get install postgresql-{version}`.",
         )
-    raise Unavailable(f"PostgreSQL is not installed{where}.", CURE)
+    raise Unavailable(f"PostgreSQL is not installed{there}.", CURE)
 
 
 def places() -> Iterator[Path]:
     """Look where PostgreSQL's programs usually are."""
+    yield from system_places()
+    yield from wheel_places()
+
+
+def system_places() -> Iterator[Path]:
+    """Look where the machine has them."""
     for pattern in FOLDERS:
         yield from sorted(Path("/").glob(pattern.lstrip("/")))
     if program := shutil.which("postgres"):
         yield Path(program).resolve().parent
+
+
+def wheel_places() -> Iterator[Path]:
+    """Look where a package of Python has them: one of its own for each version."""
     spec = importlib.util.find_spec(WHEEL)
     if spec is not None and spec.origin is not None:
-        yield Path(spec.origin).parent / "pginstall" / "bin"
+        yield from sorted(Path(spec.origin).parent.glob("pginstall*/bin"))
 
 
 def _version(folder: Path) -> int | None:

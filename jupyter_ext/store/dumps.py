@@ -102,8 +102,9 @@ def _newest(program: str) -> str:
     """Find a program, newest first, since it must not be older than the server it speaks to."""
 
     def age(place: Path) -> int:
+        # The last: a folder above may have one in its name.
         numbers = re.findall(r"\d+", str(place))
-        return int(numbers[0]) if numbers else 0
+        return int(numbers[-1]) if numbers else 0
 
     there = [place for place in places() if (place / program).is_file()]
     if there:

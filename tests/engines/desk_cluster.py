@@ -17,7 +17,7 @@ import psycopg
 
 from jupyter_ext.postgres.place import SUPERUSER, Place
 from jupyter_ext.postgres.processes import SystemUser
-from jupyter_ext.postgres.programs import find_programs
+from jupyter_ext.postgres.programs import Programs, find_programs
 
 from . import require, scratch
 
@@ -102,8 +102,14 @@ class DeskCluster:
 
 
 @contextmanager
-def desk_cluster() -> Iterator[DeskCluster]:
-    """Make a cluster in a scratch folder, and stop it at the end; it is not started yet."""
+def desk_cluster(programs: Programs | None = None) -> Iterator[DeskCluster]:
+    """Make a cluster in a scratch folder, and stop it at the end; it is not started yet.
+
+    Parameters
+    ----------
+    programs
+        Of which PostgreSQL; the machine's own without.
+    """
     try:
         user = SystemUser.named("postgres") if os.geteuid() == 0 else SystemUser.own()
     except KeyError:
@@ -111,7 +117,7 @@ def desk_cluster() -> Iterator[DeskCluster]:
     if shutil.which("pgbackrest") is None:
         require.missing("postgres", "pgBackRest is not installed")
     with scratch.scratch_folder("desk", in_memory=True) as folder:
-        place = Place(folder / "data", folder / "run", 5432, user, find_programs())
+        place = Place(folder / "data", folder / "run", 5432, user, programs or find_programs())
         cluster = DeskCluster(folder, place)
         cluster.make()
         try:

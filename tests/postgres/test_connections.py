@@ -1,12 +1,13 @@
 """What users set for their databases and roles ends no connection of the product's own.
 
-Run against whichever PostgreSQL is installed here: `transaction_timeout` is there from 17 on, and
-an older server, which lets nobody in who names it, must not be told of it.
+`transaction_timeout` is there from PostgreSQL 17 on, and an older server, which lets nobody in who
+names it, must not be told of it.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
 
 import psycopg
 import pytest
@@ -14,7 +15,8 @@ import pytest
 from jupyter_ext.postgres.connections import Connections, connected, ping
 from jupyter_ext.postgres.sessions import endless
 
-from ..engines.desk_cluster import DeskCluster
+from ..engines import eighteen
+from ..engines.desk_cluster import DeskCluster, desk_cluster
 
 pytestmark = pytest.mark.postgres
 
@@ -25,7 +27,18 @@ SETTINGS = {
 }
 
 
-def test_what_the_settings_of_databases_and_roles_say_ends_no_session(cluster: DeskCluster) -> None:
+@pytest.fixture
+def newest() -> Iterator[DeskCluster]:
+    """A cluster of PostgreSQL 18."""
+    with eighteen.programs() as programs, desk_cluster(programs) as made:
+        yield made
+
+
+@pytest.mark.parametrize("which", ["cluster", "newest"])
+def test_what_the_settings_of_databases_and_roles_say_ends_no_session(
+    which: str, request: pytest.FixtureRequest
+) -> None:
+    cluster: DeskCluster = request.getfixturevalue(which)
     cluster.start()
     place, version = cluster.place, cluster.place.programs.version
     known = [name for name, since in SETTINGS.items() if since <= version]
