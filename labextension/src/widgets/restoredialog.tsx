@@ -112,6 +112,10 @@ class RestoreDialog extends Dialog<unknown> {
     const button = this.node.querySelector<HTMLButtonElement>('.jx-Restore');
     if (button) {
       button.disabled = !this.readied || this.body.busy;
+      // A cluster that is left beside replaces nothing.
+      const beside = this.readied?.wish.mode === 'side';
+      button.classList.toggle('jp-mod-warn', !beside);
+      button.classList.toggle('jp-mod-accept', beside);
     }
     this.body.update();
   }
