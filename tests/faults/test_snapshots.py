@@ -13,7 +13,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from jupyter_ext.postgres.phases import SWITCHES
+from jupyter_ext.postgres.phases import SWITCHES, RestorePhase
 
 from ..engines import clusters
 from ..engines.dockerd import Dockerd
@@ -40,6 +40,9 @@ pytestmark = [
     pytest.mark.docker,
     pytest.mark.timeout(600),
 ]
+
+BESIDE = frozenset(RestorePhase) - SWITCHES
+"""What goes on beside the databases that are there."""
 
 FILES = 1500
 """At the top of the folder, so that putting them in their place takes a moment."""
@@ -114,14 +117,14 @@ def files_of(world: World) -> set[str]:
 def killed(world: World, stage: Stage, operation: str, phase: str, client: httpx.Client) -> None:
     """Kill the server when an operation says that it is in a phase.
 
-    That of switching databases has many, each too short to be seen for sure.
+    That of databases has many, each too short to be seen for sure.
     """
+    seen_as = {"switching": SWITCHES, "databases": {"databases", *BESIDE}}.get(phase, {phase})
 
     def reached() -> bool:
         found = client.get(f"operations/{operation}").json()
         assert found["state"] == "running", f"{phase}: {found}"
-        seen = found["details"].get("phase")
-        return bool(seen == phase or (phase == "switching" and seen in SWITCHES))
+        return found["details"].get("phase") in seen_as
 
     wait_until(reached, phase, 60, 0.001)
     os.kill(world.server.process.pid, signal.SIGKILL)
