@@ -11,6 +11,7 @@ import logging
 import os
 import re
 import stat
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -83,13 +84,15 @@ def _found(origin: Place) -> list[str]:
     """Return the names of folders of restored clusters."""
     found = []
     for folder in origin.data.parent.glob(f"{SIDE}-*"):
-        state = folder.lstat()
-        ours = stat.S_ISDIR(state.st_mode) and state.st_uid in (origin.user.uid, os.geteuid())
-        data = folder / "data"
-        # Without the data the tablespaces are the live cluster's.
-        whole = data.exists() or not tablespaces(data).exists()
-        if ours and whole and _NAME.fullmatch(folder.name):
-            found.append(folder.name)
+        # Whoever restores may remove it meanwhile.
+        with suppress(FileNotFoundError):
+            state = folder.lstat()
+            ours = stat.S_ISDIR(state.st_mode) and state.st_uid in (origin.user.uid, os.geteuid())
+            data = folder / "data"
+            # Without the data the tablespaces are the live cluster's.
+            whole = data.exists() or not tablespaces(data).exists()
+            if ours and whole and _NAME.fullmatch(folder.name):
+                found.append(folder.name)
     return sorted(found)
 
 

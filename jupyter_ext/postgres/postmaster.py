@@ -64,7 +64,7 @@ def find(data: Path) -> Postmaster | None:
         known = process.create_time()
         if (
             process.name() in ("postgres", "postmaster")
-            and Path(process.cwd()) == data.resolve()
+            and _works_in(process, data.resolve())
             and folder.resolve() == data.resolve()
             and abs(known - started) < CLOCKS
             and process.status() != psutil.STATUS_ZOMBIE
@@ -73,6 +73,18 @@ def find(data: Path) -> Postmaster | None:
     except (OSError, ValueError, IndexError, psutil.Error):
         return None
     return None
+
+
+def _works_in(process: psutil.Process, data: Path) -> bool:
+    """Whether a process is in a data directory, as each of PostgreSQL's is."""
+    try:
+        return Path(process.cwd()) == data
+    except psutil.AccessDenied:
+        # Root without CAP_SYS_PTRACE, as in a container, is not told where another user's is. Whose
+        # it is and with what it was started everybody sees, and nobody else can be that user.
+        words = (Path(word) for word in process.cmdline() if word.startswith("/"))
+        ours = bool(process.uids().real == data.stat().st_uid)
+        return ours and any(word.resolve() == data for word in words)
 
 
 async def start(place: Place, log: Path) -> Postmaster:

@@ -170,26 +170,36 @@ async def run(
             await asyncio.gather(*readers)
             code = await process.wait()
     except BaseException:
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
+        if process.returncode is None:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
         # Shielded: a process that nobody waits for stays in the table for ever. Bounded: one that
         # waits for a disk which is gone ends when that is back.
         with suppress(TimeoutError):
             await asyncio.shield(asyncio.wait_for(process.wait(), END_SECONDS))
-        await asyncio.shield(_end_group(process.pid))
+        await asyncio.shield(_end_group(process.pid, led=process.returncode is None))
         raise
     if code < 0:
         # What it started does not know that it is gone, and goes on.
-        await asyncio.shield(_end_group(process.pid))
+        await asyncio.shield(_end_group(process.pid, led=False))
     if code != 0:
         raise ProgramFailed(Path(command[0]).name, code, "\n".join(said))
     return "\n".join(printed)
 
 
-async def _end_group(group: int) -> None:
-    """Kill what is left of a program's group, so that nobody writes any more."""
+async def _end_group(group: int, *, led: bool) -> None:
+    """Kill what is left of a program's group, so that nobody writes any more.
+
+    Parameters
+    ----------
+    led
+        Whether the program may still be there itself. Where it is not, and another has its number,
+        nothing was left of its group: as long as one is in that, nobody gets the number.
+    """
 
     def kill() -> bool:
+        if not led and psutil.pid_exists(group):
+            return False
         there = False
         for process in psutil.process_iter(["status"]):
             with suppress(ProcessLookupError):
@@ -228,16 +238,25 @@ async def _watched(
             watching.cancel()
 
 
-def _moved(pid: int) -> Mapping[int, tuple[int, int]]:
+def _moved(pid: int) -> Mapping[int, tuple[float, ...]]:
     """Return the bytes that a program and those which it started have read and written."""
-    found = {}
+    found: dict[int, tuple[float, ...]] = {}
     with suppress(psutil.Error):
         program = psutil.Process(pid)
         for each in (program, *program.children(recursive=True)):
             with suppress(psutil.Error):
-                counted = each.io_counters()
-                found[each.pid] = (counted.read_chars, counted.write_chars)
+                found[each.pid] = _counted(each)
     return found
+
+
+def _counted(process: psutil.Process) -> tuple[float, ...]:
+    try:
+        counted = process.io_counters()
+    except psutil.AccessDenied:
+        # Root without CAP_SYS_PTRACE, as in a container, is not told of another user's bytes. For
+        # how long that one and its children computed everybody sees.
+        return tuple(process.cpu_times()[:4])
+    return (counted.read_chars, counted.write_chars)
 
 
 def running(*signs: str, whose: Path) -> list[int]:

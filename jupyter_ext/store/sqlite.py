@@ -40,6 +40,7 @@ def prepare_file(path: Path) -> None:
 
 def set_up(engine: Engine, *, writes: bool) -> None:
     """Prepare every connection of an engine that writes, or of one that only reads."""
+    from ..errors import Unavailable
 
     def connected(connection: Any, _record: object) -> None:
         # The driver's own idea of when to begin a transaction is switched off: `begun` says it.
@@ -54,8 +55,20 @@ def set_up(engine: Engine, *, writes: bool) -> None:
     def begun(connection: Connection) -> None:
         connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
+    def ending(connection: Connection) -> None:
+        # SQLite gives up a whole transaction for a statement that finds no room. Where somebody
+        # did without that statement, a commit would say of nothing that it is kept.
+        driver = connection.connection.driver_connection
+        if driver is not None and not driver.in_transaction:
+            raise Unavailable(
+                f"The store {engine.url.database} gave up what was written to it.",
+                "Is there room on the disk?",
+            )
+
     event.listen(engine, "connect", connected)
     event.listen(engine, "begin", begun)
+    if writes:
+        event.listen(engine, "commit", ending)
 
 
 def pragmas(*, writes: bool) -> list[str]:

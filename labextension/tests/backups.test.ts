@@ -237,6 +237,20 @@ describe('the backups', () => {
     expect(opener.last.frames.at(-1)).toMatchObject({ type: 'unsubscribe' });
   });
 
+  it('are not listed as they were by a reply that another one overtook', async () => {
+    let answer: (reply: unknown) => void = () => undefined;
+    ask.mockReturnValueOnce(new Promise(resolve => (answer = resolve)));
+    const earlier = backups.refresh();
+    ask.mockResolvedValueOnce({ backups: [THIRD, FIRST] });
+    await backups.refresh();
+    answer({ backups: [FIRST] });
+    await earlier;
+    expect([...(backups.state.items?.keys() ?? [])]).toEqual([
+      'third',
+      'first'
+    ]);
+  });
+
   it('are begun as work that is followed', async () => {
     const work = operation({ kind: 'backup.create', subject: 'full backup' });
     begin.mockResolvedValue({ done: false, operation: work });

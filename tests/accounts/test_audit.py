@@ -444,6 +444,35 @@ async def test_an_entry_that_can_not_be_kept_keeps_no_work_from_ending(
     assert line["action"] == "container:create"
 
 
+async def test_a_disk_that_is_full_at_an_entry_loses_no_end_of_work(
+    operations: Operations, audit: AuditManager, store: Store
+) -> None:
+    """SQLite then forgets all of the transaction, also that the work has ended."""
+    if not store.is_sqlite:
+        pytest.skip("PostgreSQL keeps what was written before a savepoint")
+
+    async def good(progress: Progress) -> int:
+        async with store.write() as session:
+            # An entry is larger than all the room there is.
+            words = "x" * 400_000
+            await session.execute(text(f"ALTER TABLE audit ADD COLUMN more TEXT DEFAULT '{words}'"))
+        async with store.write() as session:
+            pages = await session.scalar(text("PRAGMA page_count"))
+            await session.execute(text(f"PRAGMA max_page_count = {pages + 20}"))
+        return 42
+
+    running = await operations.start(ALICE, "container.create", "web", good)
+    waiting = asyncio.create_task(running.wait())
+    await asyncio.wait([waiting], timeout=2)
+    async with store.write() as session:
+        await session.execute(text("PRAGMA max_page_count = 1000000"))
+    assert await asyncio.wait_for(waiting, 20) == 42
+    kept = await operations.get(ALICE, running.operation.id)
+    assert kept.state == "succeeded"
+    [end] = await listed(audit)
+    assert end.status == 200
+
+
 async def test_two_servers_write_to_one_audit(store: Store) -> None:
     other = await reopened(store)
     try:

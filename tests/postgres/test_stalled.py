@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Sequence
 from contextlib import suppress
@@ -15,7 +17,7 @@ import psutil
 import pytest
 
 from jupyter_ext.errors import Unavailable
-from jupyter_ext.postgres import pgbackrest
+from jupyter_ext.postgres import pgbackrest, processes
 from jupyter_ext.postgres.backup_info import BackupKind
 from jupyter_ext.postgres.processes import ProgramFailed, SystemUser, run
 from tests.engines.desk_cluster import processes_of
@@ -126,3 +128,53 @@ async def test_what_works_on_without_a_word_is_left_alone() -> None:
         await run(["sleep", "30"], user=user, stall=0.5)
     with pytest.raises(ProgramFailed, match="status 3"):
         await run(["sh", "-c", "exit 3"], user=user, stall=1.0)
+
+
+WORKING = """
+import asyncio
+from jupyter_ext.postgres.processes import SystemUser, run
+
+user = SystemUser("nobody", 65534, 65534)
+words = "end=$(($(date +%s) + 4)); while [ $(date +%s) -lt $end ]; do :; done"
+asyncio.run(run(["sh", "-c", words], user=user, stall=1.5))
+try:
+    asyncio.run(run(["sleep", "30"], user=user, stall=0.5))
+except TimeoutError:
+    print("ended")
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="root alone runs programs as another user")
+def test_what_works_as_another_user_is_left_alone_in_a_container() -> None:
+    """Where root may do less: it is not told what others read and write."""
+    bounded = ["setpriv", "--bounding-set=-sys_ptrace", "--inh-caps=-sys_ptrace", "--"]
+    done = subprocess.run(
+        [*bounded, sys.executable, "-c", WORKING], capture_output=True, timeout=60, check=False
+    )
+    assert (done.stdout, done.returncode) == (b"ended\n", 0), done.stderr.decode()
+
+
+async def test_a_stranger_with_the_number_of_one_that_ended_is_left_alone() -> None:
+    stranger = await asyncio.create_subprocess_exec("sleep", "60", start_new_session=True)
+    try:
+        await processes._end_group(stranger.pid, led=False)
+        await asyncio.sleep(0.1)
+        assert stranger.returncode is None
+    finally:
+        await processes._end_group(stranger.pid, led=True)
+        assert await stranger.wait() == -signal.SIGKILL
+
+
+async def test_what_a_program_left_in_its_group_ends_with_it() -> None:
+    """Also where the program itself has ended already, and only its helper is waited for."""
+    words = "sleep 60 & echo $!; exit 0"
+    told: list[int] = []
+    with pytest.raises(TimeoutError):
+        await run(
+            ["sh", "-c", words],
+            user=SystemUser.own(),
+            deadline=1.0,
+            on_line=lambda line: told.append(int(line)),
+        )
+    [helper] = told
+    assert not psutil.pid_exists(helper) or psutil.Process(helper).status() == "zombie"

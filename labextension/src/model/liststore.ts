@@ -65,12 +65,16 @@ export abstract class ListStore<Item, Key = string> {
   async refresh(
     query: Record<string, string> = { limit: MOST }
   ): Promise<void> {
+    const turn = ++this._asked;
     const found = await this.api.ask<Record<string, readonly Item[]>>(
       'GET',
       this.topic,
       query
     );
-    this.list(found[this.topic] ?? []);
+    // Replies overtake each other: one that was asked for earlier is older.
+    if (turn > this._listed) {
+      this.list(found[this.topic] ?? [], turn);
+    }
   }
 
   /** The topic, which is also what the server's routes and replies call them. */
@@ -91,7 +95,8 @@ export abstract class ListStore<Item, Key = string> {
     void this.refresh().catch(() => undefined);
   }
 
-  protected list(all: readonly Item[]): void {
+  protected list(all: readonly Item[], turn = ++this._asked): void {
+    this._listed = turn;
     const items = new Map(all.map(item => [this.keyOf(item), item]));
     this.set({ items, refusal: null });
   }
@@ -115,6 +120,9 @@ export abstract class ListStore<Item, Key = string> {
     this._changed.emit(state);
   }
 
+  /** Questions that were asked, and which of them the list answers. */
+  private _asked = 0;
+  private _listed = 0;
   private _state: Listed<Item, Key> = { items: null, refusal: null };
   private _changed = new Signal<this, Listed<Item, Key>>(this);
 }
