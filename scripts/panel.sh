@@ -47,7 +47,7 @@ case ${1:-build} in
     ;;
   lint)
     dependencies
-    cd labextension && jlpm run lint:check && jlpm exec tsc --noEmit
+    cd labextension && jlpm run lint:check && jlpm exec tsc --noEmit && jlpm exec tsc --noEmit -p tsconfig.test.json
     ;;
   *) die "panel.sh build|install|lint" ;;
 esac

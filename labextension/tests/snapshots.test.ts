@@ -30,6 +30,7 @@ function part(name: string, more: Partial<Part> = {}): Part {
     stored_bytes: 1,
     moment: null,
     place: null,
+    not_in_it: [],
     ...more
   };
 }
