@@ -13,7 +13,7 @@ from pathlib import Path
 from sqlalchemy import URL
 
 from ..errors import Unavailable
-from ..postgres.programs import places
+from ..postgres.programs import system_places, wheel_places
 
 LOCK_WAIT = "15s"
 
@@ -106,9 +106,11 @@ def _newest(program: str) -> str:
         numbers = re.findall(r"\d+", str(place))
         return int(numbers[-1]) if numbers else 0
 
-    there = [place for place in places() if (place / program).is_file()]
-    if there:
-        return str(max(there, key=age) / program)
+    # A wheel's only where the machine has none: what a newer one dumps, an older server may refuse.
+    for places in (system_places(), wheel_places()):
+        there = [place for place in places if (place / program).is_file()]
+        if there:
+            return str(max(there, key=age) / program)
     from shutil import which
 
     if found := which(program):

@@ -101,14 +101,16 @@ async def test_a_restore_that_is_killed_says_how_and_what_to_do(world: World) ->
 
 
 async def test_what_ends_without_a_word_is_said_to(
-    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """In the place of pgBackRest, which has none such, a program that only fails."""
-    silent = tmp_path / "pgbackrest"
+    # Where the cluster's user gets: that of the tests' own folder may not.
+    folder = world.cluster.folder / "programs"
+    folder.mkdir(mode=0o755)
+    silent = folder / "pgbackrest"
     silent.write_text("#!/bin/sh\nexit 7\n")
-    for each in (silent, *tmp_path.parents[:2], tmp_path):
-        each.chmod(0o755)
-    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    silent.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
     backups = pgbackrest.PgBackRest(
         world.cluster.place, world.backups.repository, world.cluster.folder / "other"
     )
