@@ -22,9 +22,8 @@ from .rows import Row, at_most, median, ratio_at_most, told
 ROUNDS = 25
 ROW = 10
 ROWS_OF_MANY = 6
-CLONES = 12
-"""Twice each order of three: each comes as often after each of the others."""
-CLONES_OF_THE_LARGE = 6
+CLONES = {"300 MB": 12, "1 GB": 6}
+"""Of each source: each order of three as often, so each comes as often after each of the others."""
 MANY = 500
 LISTS = 40
 SOURCES = {"300 MB": 400_000, "1 GB": 1_350_000}
@@ -55,9 +54,8 @@ def run() -> list[Row]:
                 )
         with psycopg.connect(url.rpartition("/")[0] + "/postgres", autocommit=True) as plain:
             rows = [_making(caller, plain), _making_many(caller, plain)]
-            small, large = SOURCES
-            rows.append(told(*_cloning(caller, plain, small, CLONES)))
-            rows.append(ratio_at_most(1.1, *_cloning(caller, plain, large, CLONES_OF_THE_LARGE)))
+            for size, rounds in CLONES.items():
+                rows.append(ratio_at_most(1.1, *_cloning(caller, plain, size, rounds)))
             for number in range(MANY):
                 _statement(plain, "CREATE DATABASE {} STRATEGY wal_log", f"many-{number}")
             rows.append(_listing(caller, plain))
