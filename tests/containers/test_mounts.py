@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import pwd
-import threading
 from pathlib import Path
 
 import pytest
 
 from jupyter_ext.accounts.schemas import Account
+from jupyter_ext.containers import mounted
 from jupyter_ext.containers.engine_types import EngineMount
 from jupyter_ext.containers.mounted import Witness, mounted_elsewhere
 from jupyter_ext.containers.mounts import Grant, MountPolicy
@@ -300,27 +300,25 @@ def test_a_swap_within_one_tick_of_the_clock_shows(tmp_path: Path) -> None:
         folder.rmdir()
 
 
-def test_a_way_that_is_a_link_or_never_rests_is_not_believed(tmp_path: Path) -> None:
+def test_a_way_that_is_a_link_or_never_rests_is_not_believed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "data").mkdir()
     (tmp_path / "link").symlink_to(tmp_path / "data")
     assert Witness.of([EngineMount(str(tmp_path / "link"), "/m")]) is None
     assert Witness.of([EngineMount(str(tmp_path / "link" / "x"), "/m")]) is None
     assert Witness.of([EngineMount(str(tmp_path / "nothing"), "/m")]) is None
+
     tmp_path.chmod(0o777)
-    stop = threading.Event()
 
-    def touch() -> None:
-        while not stop.wait(0.002):
-            (tmp_path / "touched").touch()
-            (tmp_path / "touched").unlink()
+    # Somebody changes the folder whenever it is waited for; a thread of ours might get no turn.
+    def changed(_seconds: float) -> None:
+        (tmp_path / "touched").mkdir()
+        (tmp_path / "touched").rmdir()
 
-    restless = threading.Thread(target=touch)
-    restless.start()
-    try:
-        assert Witness.of([EngineMount(str(tmp_path / "data"), "/m")]) is None
-    finally:
-        stop.set()
-        restless.join()
+    monkeypatch.setattr(mounted, "SETTLED_NS", 10**10)
+    monkeypatch.setattr("jupyter_ext.containers.mounted.time.sleep", changed)
+    assert Witness.of([EngineMount(str(tmp_path / "data"), "/m")]) is None
 
 
 def test_a_link_in_the_image_hides_no_folder(tmp_path: Path) -> None:
