@@ -165,9 +165,10 @@ class Store:
         options: dict[str, Any] = {"pool_reset_on_return": "rollback"}
         if self.path is not None:
             from .sqlite import prepare_file, set_up
+            from .sqlite_driver import connect
 
             prepare_file(self.path)
-            options["connect_args"] = {"timeout": BUSY_SECONDS}
+            options["connect_args"] = {"timeout": BUSY_SECONDS, "async_creator_fn": connect}
             writer = create_async_engine(
                 self.url, pool_size=1, max_overflow=0, pool_timeout=60, **options
             )

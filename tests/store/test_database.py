@@ -7,10 +7,12 @@ import stat
 import sys
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
+import aiosqlite
 import psycopg
 import pytest
-from sqlalchemy import select, text
+from sqlalchemy import CursorResult, insert, select, text, update
 
 from jupyter_ext.errors import InvalidRequest, Unavailable
 from jupyter_ext.store import Store
@@ -84,6 +86,40 @@ async def test_what_no_column_takes_is_the_requests_fault(store: Store) -> None:
         with pytest.raises(InvalidRequest):
             async with store.read() as session:
                 await session.get(Fact, "nul \0")
+
+
+async def test_a_statement_goes_once_to_the_thread_of_sqlite(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ways: list[str] = []
+    go = aiosqlite.Connection._execute
+
+    async def noted(self: aiosqlite.Connection, call: Any, *rest: Any) -> Any:
+        ways.append(str(rest[1] if rest else call.__name__).partition(" ")[0])
+        return await go(self, call, *rest)
+
+    store = Store(f"sqlite:///{tmp_path / 'store.db'}")
+    await store.open()
+    # It reads, too.
+    await store.signals.stop()
+    colour = select(Fact.value).where(Fact.name == "colour")
+    try:
+        async with store.read() as session:
+            assert (await session.execute(colour)).all() == []
+        monkeypatch.setattr(aiosqlite.Connection, "_execute", noted)
+        async with store.write() as session:
+            row = {"name": "colour", "value": "green"}
+            made = await session.execute(insert(Fact).values(row).returning(Fact.name))
+            assert made.scalar_one() == "colour"
+            changed = await session.execute(update(Fact).values(value="blue"))
+            assert isinstance(changed, CursorResult)
+            assert changed.rowcount > 1
+        async with store.read() as session:
+            assert (await session.execute(colour)).scalar_one() == "blue"
+    finally:
+        monkeypatch.undo()
+        await store.close()
+    assert ways == ["BEGIN", "INSERT", "UPDATE", "commit", "BEGIN", "SELECT", "rollback"]
 
 
 async def test_readers_go_on_while_somebody_writes(store: Store) -> None:
