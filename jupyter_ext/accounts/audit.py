@@ -7,7 +7,7 @@ import logging
 from contextlib import nullcontext
 from datetime import timedelta
 
-from sqlalchemy import ColumnElement, delete, func, literal, or_, select
+from sqlalchemy import ColumnElement, bindparam, delete, func, literal, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from ..api.auditing import names_of_operation, target_of
@@ -37,6 +37,13 @@ ENDED_BY_CODE = {
     kind.code: kind.status
     for kind in map(error_for_status, (400, 401, 403, 404, 405, 409, 413, 429, 503))
 }
+
+_USERS = UserRecord.__table__
+_INSERT_END = INSERT.values(
+    username=func.coalesce(
+        select(_USERS.c.username).where(_USERS.c.id == bindparam("owner")).scalar_subquery(), ""
+    )
+)
 
 _log = logging.getLogger(__name__)
 
@@ -86,14 +93,12 @@ class AuditManager:
     async def operation_ended(self, session: AsyncSession, operation: Operation) -> None:
         """Keep how long work ended, in the transaction that writes its end."""
         row = row_of(_end_of(operation, Account(operation.owner, "", role="")))
-        username = select(UserRecord.username).where(UserRecord.id == operation.owner)
-        named = row | {"username": func.coalesce(username.scalar_subquery(), "")}
         try:
             # An entry that can't be kept must not keep the work from ending: PostgreSQL would let
             # nothing more be written in the transaction, SQLite forgets the statement alone.
             own = nullcontext() if self._store.is_sqlite else session.begin_nested()
             async with own:
-                await session.execute(INSERT.values(named))
+                await session.execute(_INSERT_END, row | {"owner": operation.owner})
         except Exception as error:
             told([row], error)
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from datetime import timedelta
-from typing import Any
+from typing import Any, cast
 
-from sqlalchemy import ColumnElement, and_, delete, func, or_, select, update
+from sqlalchemy import ColumnElement, Table, and_, delete, func, or_, select, update
 from sqlalchemy.engine import CursorResult
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -30,6 +30,10 @@ AtEnd = Callable[[AsyncSession, Operation], Awaitable[None]]
 """Writes what else belongs to the end of an operation."""
 
 
+_TABLE = cast(Table, OperationRecord.__table__)
+_INSERT = _TABLE.insert()
+
+
 class Ledger:
     """The rows of operations."""
 
@@ -44,19 +48,18 @@ class Ledger:
         """Write an operation that is about to begin, and what `at_begin` writes with it."""
         async with self.store.write() as session:
             await self.lease.guard(session)
-            session.add(
-                OperationRecord(
-                    **values_of(operation),
-                    id=operation.id,
-                    kind=operation.kind,
-                    subject=operation.subject,
-                    owner=operation.owner,
-                    created_at=operation.created_at,
-                    started_at=operation.started_at,
-                    input=given,
-                    server=server,
-                )
-            )
+            row = {
+                **values_of(operation),
+                "id": operation.id,
+                "kind": operation.kind,
+                "subject": operation.subject,
+                "owner": operation.owner,
+                "created_at": operation.created_at,
+                "started_at": operation.started_at,
+                "input": given,
+                "server": server,
+            }
+            await session.execute(_INSERT, row)
             await at_begin(session, operation.id)
 
     async def write(
@@ -84,14 +87,13 @@ class Ledger:
         """
         async with self.store.write() as session:
             result = await session.execute(
-                update(OperationRecord)
+                _TABLE.update()
                 .where(
-                    OperationRecord.id == operation.id,
-                    OperationRecord.server == server,
+                    _TABLE.c.id == operation.id,
+                    _TABLE.c.server == server,
                     self.lease.condition(server),
                 )
                 .values(**values_of(operation), **more)
-                .execution_options(synchronize_session=False)
             )
             if not isinstance(result, CursorResult) or result.rowcount != 1:
                 raise LeaseLost

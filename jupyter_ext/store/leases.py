@@ -60,6 +60,9 @@ class LeaseLost(Unavailable):
         )
 
 
+_TABLE = ServerRecord.__table__
+
+
 class ServerLease:
     """The right of this process to act, under a name that is never used again.
 
@@ -117,7 +120,7 @@ class ServerLease:
 
     def condition(self, server: str | None = None) -> ColumnElement[bool]:
         """Return what a statement's WHERE adds so that it does nothing after the lease is lost."""
-        return exists(select(ServerRecord.id).where(ServerRecord.id == (server or self.id)))
+        return exists(select(_TABLE.c.id).where(_TABLE.c.id == (server or self.id)))
 
     async def guard(self, session: AsyncSession) -> None:
         """Refuse to go on with a transaction after the lease is lost.
@@ -127,7 +130,7 @@ class ServerLease:
         LeaseLost
             It is.
         """
-        row = select(ServerRecord.id).where(ServerRecord.id == self.id)
+        row = select(_TABLE.c.id).where(_TABLE.c.id == self.id)
         # The lock makes who takes over wait until this transaction ends, and holds up no renewal,
         # which changes nothing of the key. (SQLite has one writer.)
         lock = row.with_for_update(read=True, key_share=True)
