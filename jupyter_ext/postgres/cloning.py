@@ -70,7 +70,7 @@ class Cloner:
         *,
         schema_only: bool,
         progress: Progress,
-    ) -> None:
+    ) -> bool:
         """Make a closed database with the content of another.
 
         Parameters
@@ -81,6 +81,11 @@ class Cloner:
             As for `Catalog.create`.
         burden
             What `Catalog.burden` said of the source.
+
+        Returns
+        -------
+        bool
+            Whether its files were copied, and not what is in them.
 
         Raises
         ------
@@ -102,9 +107,10 @@ class Cloner:
                     raise
             else:
                 progress.enter(MakingPhase.COPIED)
-                return
+                return True
         await progress.update(message=f"Copying {source}, in which somebody works")
         await self.pour(source, name, owner, mark, schema_only=schema_only, enter=progress.enter)
+        return False
 
     async def pour(
         self,

@@ -102,6 +102,20 @@ class DatabaseDirectory:
             raise no_database(name)
         return Seen(found, owned)
 
+    async def ready(self, name: str) -> None:
+        """See that the server runs which may have a database; none is made for it.
+
+        Raises
+        ------
+        NotFound
+            There is no server yet.
+        Unavailable
+            It does not run.
+        """
+        if not self._server.made:
+            raise no_database(name)
+        await self._server.ready()
+
     async def find(self, caller: Account, name: str) -> Seen:
         """Return a database that a caller may use.
 
@@ -112,9 +126,7 @@ class DatabaseDirectory:
         Unavailable
             The server does not run.
         """
-        if not self._server.made:
-            raise no_database(name)
-        await self._server.ready()
+        await self.ready(name)
         seen = await self.one(name)
         if not seen.visible(caller):
             raise no_database(name)

@@ -31,8 +31,11 @@ if TYPE_CHECKING:
 
 CREATE, CLONE = "database.create", "database.clone"
 
-Fill = Callable[[Login, str, Progress], Awaitable[None]]
-"""Makes a closed database, given the login of its owner and the mark of who makes it."""
+Fill = Callable[[Login, str, Progress], Awaitable[str | None]]
+"""Makes a closed database, given the login of its owner and the mark of who makes it.
+
+Returns the name of the database whose files it has copied, if that is all that is in it.
+"""
 
 UNDO_SECONDS = 0.5
 """Until undoing is tried again, where PostgreSQL does not answer; grows tenfold."""
@@ -106,7 +109,8 @@ class DatabaseMaker:
                     fields={"template": "is in use"},
                 )
 
-        async def fill(login: Login, mark: str, progress: Progress) -> None:
+        async def fill(login: Login, mark: str, progress: Progress) -> str | None:
+            copied: str | None = None
             if template is not None and owner is not None and template.found.role != login.role:
                 # In a copy of its files all would stay whose it was.
                 await self._cloner.pour(template.name, body.name, login, mark)
@@ -118,7 +122,9 @@ class DatabaseMaker:
                     template=template.name if template else None,
                     copy=template is not None,
                 )
+                copied = body.template or TEMPLATE
             await self._catalog.enable(body.name, body.extensions)
+            return copied if not body.extensions else None
 
         login, size = await asyncio.gather(
             self._roles.ensure(owner), self._sizes.known_or_measured(body.template or TEMPLATE)
@@ -137,17 +143,22 @@ class DatabaseMaker:
         QuotaExceeded
             The owner may have no more.
         """
-        source = await self._source(caller, name)
+        await self._directory.ready(name)
+        # At once: whoever may not have it is told nothing of the second.
+        source, burden = await asyncio.gather(
+            self._source(caller, name), self._catalog.burden(name)
+        )
         check_name(body.name)
         mine = source.owner == caller.id
         owner = caller if mine else await self._directory.owner(source)
-        login, burden = await asyncio.gather(self._roles.ensure(owner), self._catalog.burden(name))
+        login = await self._roles.ensure(owner)
+        self._sizes.note({name: burden[1]})
         size = burden[1]
         if body.schema_only:
             size = await self._sizes.known_or_measured(TEMPLATE)
 
-        async def fill(login: Login, mark: str, progress: Progress) -> None:
-            await self._cloner.clone(
+        async def fill(login: Login, mark: str, progress: Progress) -> str | None:
+            copied = await self._cloner.clone(
                 source.name,
                 body.name,
                 login,
@@ -156,6 +167,7 @@ class DatabaseMaker:
                 schema_only=body.schema_only,
                 progress=progress,
             )
+            return name if copied else None
 
         return await self._make(caller, CLONE, body.name, owner, login, size, fill)
 
@@ -226,10 +238,10 @@ class DatabaseMaker:
         name, making = claim.name, str(claim.making)
         progress.enter(MakingPhase.STARTING)
         try:
-            await fill(login, making, progress)
+            copied = await fill(login, making, progress)
             progress.enter(MakingPhase.OPENING)
             # What is open is never undone, but finished.
-            await to_the_end(self._open(name, login.role))
+            await to_the_end(self._open(name, login.role, copied))
         except BaseException:
             undo = partial(self._undo, name, login.role, making)
             gone = await asyncio.shield(self._surely(undo, progress))
@@ -246,8 +258,11 @@ class DatabaseMaker:
         seen = Seen(Found(name, login.role, claim.created_at, closed=False), claim)
         return self._directory.shown(caller, seen, login)
 
-    async def _open(self, name: str, role: str) -> None:
-        # Measured meanwhile: who waits for it is told how large it is, if that can be told.
+    async def _open(self, name: str, role: str, copied: str | None) -> None:
+        # Who waits for it is told how large it is, if that can be told.
+        if copied is not None and self._sizes.same(name, copied):
+            await self._catalog.open(name, role)
+            return
         opened, _ = await asyncio.gather(
             self._catalog.open(name, role), self._sizes.measure([name]), return_exceptions=True
         )

@@ -88,9 +88,21 @@ class Sizes:
 
     async def measure(self, names: Collection[str]) -> Mapping[str, int]:
         """Measure some now."""
-        found, at = await self._catalog.sizes(names), utcnow()
-        self._known |= {name: Size(size, at) for name, size in found.items()}
+        found = await self._catalog.sizes(names)
+        self.note(found)
         return found
+
+    def note(self, found: Mapping[str, int]) -> None:
+        """Know what somebody measured just now."""
+        at = utcnow()
+        self._known |= {name: Size(size, at) for name, size in found.items()}
+
+    def same(self, name: str, source: str) -> bool:
+        """Take a copy for as large as what it was copied from; return whether that is known."""
+        known = self._known.get(source)
+        if known is not None:
+            self._known[name] = known
+        return known is not None
 
     async def known_or_measured(self, name: str) -> int:
         """Return the bytes of a database, 0 where there is none."""
