@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -205,19 +204,15 @@ def test_a_foreign_server_has_no_backups(desk: Desk) -> None:
 
 
 @pytest.mark.slow
-def test_without_a_fitting_pgbackrest_databases_work(tmp_path: Path) -> None:
-    programs = tmp_path / "bin"
-    programs.mkdir()
-    old = programs / "pgbackrest"
-    old.write_text("#!/bin/sh\necho pgBackRest 2.30\n")
-    # The cluster's user has to get there.
-    for path in (programs, *programs.parents):
-        if path == Path(tempfile.gettempdir()):
-            break
-        path.chmod(0o755)
-    old.chmod(0o755)
+def test_without_a_fitting_pgbackrest_databases_work() -> None:
     with ExitStack() as stack:
         folder = stack.enter_context(clusters.cluster_folder())
+        # Where the cluster's user gets: that of the tests' own folder may not.
+        programs = stack.enter_context(scratch_folder("bin"))
+        programs.chmod(0o755)
+        old = programs / "pgbackrest"
+        old.write_text("#!/bin/sh\necho pgBackRest 2.30\n")
+        old.chmod(0o755)
         environ = {"PATH": f"{programs}:{os.environ['PATH']}"}
         server = stack.enter_context(
             jupyter.jupyter_server(config=settings(folder), environ=environ)
