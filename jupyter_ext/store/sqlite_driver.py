@@ -7,7 +7,7 @@ Each way takes longer than most statements do, and a request of ours says some f
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from functools import partial
 from typing import Any
 
@@ -21,6 +21,11 @@ class Cursor(aiosqlite.Cursor):
     """A cursor that has fetched all, and is closed, once its statement has been executed."""
 
     _rows: Sequence[Any] = ()
+
+    def __await__(self) -> Generator[None, None, Cursor]:
+        """Return it: SQLAlchemy 2.0 awaits a cursor, 2.1 enters it."""
+        yield from ()
+        return self
 
     async def execute(self, sql: str, parameters: Iterable[Any] | None = None) -> Cursor:
         """Execute a statement and fetch its rows."""

@@ -18,6 +18,7 @@ from jupyter_ext.errors import InvalidRequest, Unavailable
 from jupyter_ext.store import Store
 from jupyter_ext.store.base import Counter, Fact
 from jupyter_ext.store.database import BUSY_SECONDS, next_number, normal_url
+from jupyter_ext.store.sqlite_driver import connect
 
 from ..engines.postgres import PostgresServer
 from ..engines.stores import KEY
@@ -120,6 +121,16 @@ async def test_a_statement_goes_once_to_the_thread_of_sqlite(
         monkeypatch.undo()
         await store.close()
     assert ways == ["BEGIN", "INSERT", "UPDATE", "commit", "BEGIN", "SELECT", "rollback"]
+
+
+async def test_each_sqlalchemy_gets_a_cursor_in_its_way(tmp_path: Path) -> None:
+    async with connect(str(tmp_path / "any.db")) as connection:
+        awaited = await connection.cursor()
+        await awaited.execute("SELECT 1")
+        assert list(await awaited.fetchall()) == [(1,)]
+        async with connection.cursor() as entered:
+            await entered.execute("SELECT ?", (2,))
+            assert list(await entered.fetchall()) == [(2,)]
 
 
 async def test_readers_go_on_while_somebody_writes(store: Store) -> None:
