@@ -98,7 +98,7 @@ class Catalog:
 
     async def sizes(self, names: Collection[str] | None = None) -> Mapping[str, int]:
         """Measure databases, in bytes; all without `names`."""
-        query = "SELECT datname, pg_database_size(oid) FROM pg_database"
+        query = "SELECT datname, coalesce(pg_database_size(oid), 0) FROM pg_database"
         async with self._connections.use() as connection:
             if names is None:
                 rows = await connection.execute(query)
@@ -144,16 +144,22 @@ class Catalog:
                 return count
             await asyncio.sleep(0.05)
 
-    async def burden(self, name: str) -> tuple[int, int]:
-        """Count who is in a database, and its bytes, which is what copying it depends on."""
+    async def burden(self, name: str) -> tuple[int, int] | None:
+        """Count who is in a database, and its bytes, which is what copying it depends on.
+
+        Returns
+        -------
+        tuple of int
+            Sessions and bytes; None where there is no such database.
+        """
         query = (
             "SELECT (SELECT count(*) FROM pg_stat_activity a"
             " WHERE a.datid = d.oid AND a.backend_type = 'client backend'),"
-            " pg_database_size(d.oid) FROM pg_database d WHERE d.datname = %s"
+            " coalesce(pg_database_size(d.oid), 0) FROM pg_database d WHERE d.datname = %s"
         )
         async with self._connections.use() as connection:
             row = await (await connection.execute(query, [name])).fetchone()
-            return (int(row[0]), int(row[1])) if row else (0, 0)
+            return (int(row[0]), int(row[1])) if row else None
 
     # -- changes -------------------------------------------------------------------------------
 

@@ -13,7 +13,7 @@ from ..errors import Conflict, Forbidden, InvalidRequest, NotFound, PlatformErro
 from ..operations.running import Progress, Running
 from ..operations.schemas import Operation, Recovered
 from ..store.types import new_id, utcnow
-from .catalog import Catalog, Found, taken
+from .catalog import Catalog, Found, no_database, taken
 from .claims import Claims, Owned
 from .cloning import Cloner
 from .directory import DatabaseDirectory, Seen
@@ -126,9 +126,7 @@ class DatabaseMaker:
             await self._catalog.enable(body.name, body.extensions)
             return copied if not body.extensions else None
 
-        login, size = await asyncio.gather(
-            self._roles.ensure(owner), self._sizes.known_or_measured(body.template or TEMPLATE)
-        )
+        login, size = await asyncio.gather(self._roles.ensure(owner), self._expected(body.template))
         return await self._make(caller, CREATE, body.name, owner, login, size, fill)
 
     async def clone(self, caller: Account, name: str, body: DatabaseClone) -> Running[Database]:
@@ -142,17 +140,16 @@ class DatabaseMaker:
             The new name is taken.
         QuotaExceeded
             The owner may have no more.
+        Forbidden
+            The source is somebody else's, who lets them use it.
+        Unavailable
+            PostgreSQL does not run.
         """
-        await self._directory.ready(name)
-        # At once: whoever may not have it is told nothing of the second.
-        source, burden = await asyncio.gather(
-            self._source(caller, name), self._catalog.burden(name)
-        )
+        source, burden = await self._source_and_burden(caller, name)
         check_name(body.name)
         mine = source.owner == caller.id
         owner = caller if mine else await self._directory.owner(source)
         login = await self._roles.ensure(owner)
-        self._sizes.note({name: burden[1]})
         size = burden[1]
         if body.schema_only:
             size = await self._sizes.known_or_measured(TEMPLATE)
@@ -335,6 +332,30 @@ class DatabaseMaker:
             return await self._people.account(account)
         except NotFound:
             raise NotFound("owner", name, f"There is no user {name!r} who could own it.") from None
+
+    async def _expected(self, template: str | None) -> int:
+        """Return the bytes of a new database; of a template, in which people work, as of now."""
+        if template is None:
+            return await self._sizes.known_or_measured(TEMPLATE)
+        return (await self._sizes.measure([template])).get(template, 0)
+
+    async def _source_and_burden(self, caller: Account, name: str) -> tuple[Seen, tuple[int, int]]:
+        """Return what may be copied, and what copying it depends on; asked for at once."""
+        await self._directory.ready(name)
+        asked = asyncio.ensure_future(self._catalog.burden(name))
+        try:
+            source = await self._source(caller, name)
+        except BaseException:
+            # Nothing of it goes on, or is told, where they may not have it.
+            asked.cancel()
+            await asyncio.gather(asked, return_exceptions=True)
+            raise
+        # It may have been made between the two.
+        burden = await asked or await self._catalog.burden(name)
+        if burden is None:
+            raise no_database(name)
+        self._sizes.note({name: burden[1]})
+        return source, burden
 
     async def _source(self, caller: Account, name: str) -> Seen:
         """Return what may be copied: one's own, and for administrators all."""

@@ -93,6 +93,29 @@ OWNERS = (
 )
 
 
+def test_what_is_made_of_a_template_is_as_large_as_that_is_by_now(desk: Desk) -> None:
+    with desk.user("filling") as user:
+        url = desk.made(user, "form")["connection_url"]
+        # Once it was known as small.
+        assert int(str(listed(user)["form"]["size_bytes"])) < 10_000_000
+        run(
+            url, "CREATE TABLE t AS SELECT repeat(md5(i::text), 60) FROM generate_series(1, 9999) i"
+        )
+
+        made = desk.made(user, "cast", template="form")
+
+        assert int(str(made["size_bytes"])) > 20_000_000
+
+
+def test_nobody_clones_or_measures_what_is_somebody_elses(desk: Desk) -> None:
+    with desk.user("keeping") as keeper, desk.user("curious") as other:
+        desk.made(keeper, "kept to oneself")
+        for name in ("kept to oneself", "not there"):
+            refused = other.post(f"{one(name)}/clone", json={"name": "mine now"})
+            assert refused.status_code == 404, refused.text
+        assert listed(other) == {}
+
+
 def test_a_database_without_the_public_schema(desk: Desk) -> None:
     with desk.user("heir"), desk.user("minimal") as user:
         run(
