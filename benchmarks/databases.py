@@ -120,7 +120,7 @@ def _cloning(
             spent.append(turn())
         for name in names:
             _statement(plain, "DROP DATABASE {}", name)
-    words = f"CREATE DATABASE … STRATEGY {best}, the faster one, median"
+    words = f"CREATE DATABASE … STRATEGY {best}, the faster of {PROBES} each, median"
     return f"clone {source} by REST, median", median(ours), "ms", words, median(theirs)
 
 
