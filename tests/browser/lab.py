@@ -7,11 +7,15 @@ import re
 from dataclasses import dataclass
 
 import httpx
+import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from ..engines.jupyter import JupyterServer
 
 PANEL_ID = "jupyter-ext-compute"
+
+THEMES = [pytest.param("JupyterLab Light", marks=pytest.mark.slow), "JupyterLab Dark"]
+"""To read the panel in. All other tests are in the light one, which so waits for the slow ones."""
 
 
 @dataclass(frozen=True)

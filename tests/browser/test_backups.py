@@ -17,7 +17,7 @@ from ..engines.jupyter import JupyterServer
 from ..postgres.conftest import settings
 from ..postgres.test_databases import run
 from .conftest import OpenLab
-from .lab import Lab, set_setting
+from .lab import THEMES, Lab, set_setting
 from .test_devices import OVERFLOWING, narrow
 from .test_people import clipboard, readable, submit, view
 
@@ -212,7 +212,7 @@ def test_who_did_something_else_is_told_what_was_left_beside(open_lab: OpenLab, 
         client.delete(f"restores/{side['id']}").raise_for_status()
 
 
-@pytest.mark.parametrize("theme", ["JupyterLab Light", "JupyterLab Dark"])
+@pytest.mark.parametrize("theme", THEMES)
 def test_backups_are_readable_in_a_narrow_panel(theme: str, open_lab: OpenLab, shop: Shop) -> None:
     set_setting(shop.server, "apputils-extension:themes", theme=theme)
     lab = open_lab(shop.server)

@@ -13,7 +13,7 @@ from ..engines import images
 from ..engines.dockerd import Dockerd
 from ..engines.jupyter import JupyterServer
 from .conftest import OpenLab
-from .lab import Lab, set_setting
+from .lab import THEMES, Lab, set_setting
 from .test_people import clipboard, readable
 
 pytestmark = [pytest.mark.browser, pytest.mark.docker]
@@ -191,7 +191,7 @@ def test_a_container_is_saved_as_an_image(
         client.delete(f"images/{found[0]['Id']}").raise_for_status()
 
 
-@pytest.mark.parametrize("theme", ["JupyterLab Light", "JupyterLab Dark"])
+@pytest.mark.parametrize("theme", THEMES)
 def test_theme_of_ways_in_is_readable(
     theme: str, open_lab: OpenLab, lab_server: JupyterServer, enterable: Dockerd
 ) -> None:

@@ -17,7 +17,7 @@ from ..engines import clusters, jupyter
 from ..engines.jupyter import JupyterServer
 from ..postgres.conftest import settings
 from .conftest import OpenLab
-from .lab import Lab, set_setting
+from .lab import THEMES, Lab, set_setting
 from .test_devices import OVERFLOWING, narrow, problem
 from .test_people import (
     AS_SOMEBODY,
@@ -295,7 +295,7 @@ def test_what_is_not_installed_is_said_with_its_cure(
     expect(lab.dialog().get_by_role("alert")).to_contain_text("PostgreSQL is not installed")
 
 
-@pytest.mark.parametrize("theme", ["JupyterLab Light", "JupyterLab Dark"])
+@pytest.mark.parametrize("theme", THEMES)
 def test_databases_are_readable_in_a_narrow_panel(
     theme: str, open_lab: OpenLab, desk: JupyterServer
 ) -> None:

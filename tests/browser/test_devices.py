@@ -24,7 +24,7 @@ from ..engines.network import network
 from ..engines.scratch import wait_until
 from ..engines.ssh import SshServer
 from .conftest import OpenLab
-from .lab import Lab, set_setting
+from .lab import THEMES, Lab, set_setting
 from .test_people import AS_SOMEBODY, add_user, login, open_context, readable, row, submit, view
 
 pytestmark = [pytest.mark.browser, pytest.mark.docker, pytest.mark.timeout(180)]
@@ -329,7 +329,7 @@ def test_nobody_else_sees_devices_or_asks_for_them(open_lab: OpenLab, hosts: Hos
     assert not any("/api/v1/devices" in each or '"devices"' in each for each in asked)
 
 
-@pytest.mark.parametrize("theme", ["JupyterLab Light", "JupyterLab Dark"])
+@pytest.mark.parametrize("theme", THEMES)
 def test_devices_are_readable_in_a_narrow_panel(
     theme: str, open_lab: OpenLab, hosts: Hosts
 ) -> None:

@@ -12,7 +12,7 @@ from ..engines.dockerd import Dockerd
 from ..engines.gpus import Card, Cards
 from ..engines.scratch import wait_until
 from .conftest import OpenLab
-from .lab import set_setting
+from .lab import THEMES, set_setting
 from .test_people import readable
 from .test_widget import write
 
@@ -100,7 +100,7 @@ def test_gpus_are_seen_chosen_and_waited_for(
     expect(lab.page.locator(".jx-Facts")).to_contain_text("1 · NVIDIA L4")
 
 
-@pytest.mark.parametrize("theme", ["JupyterLab Light", "JupyterLab Dark"])
+@pytest.mark.parametrize("theme", THEMES)
 def test_theme_of_gpus_is_readable(
     theme: str, open_lab: OpenLab, gpu_lab: tuple[jupyter.JupyterServer, Dockerd]
 ) -> None:

@@ -14,6 +14,7 @@ pytestmark = [
     pytest.mark.browser,
     pytest.mark.docker,
     pytest.mark.postgres,
+    pytest.mark.slow,
     pytest.mark.timeout(240),
 ]
 

@@ -13,7 +13,7 @@ from ..engines import images, jupyter
 from ..engines import registry as registries
 from ..engines.dockerd import Dockerd
 from .conftest import OpenLab
-from .lab import Lab, set_setting
+from .lab import THEMES, Lab, set_setting
 
 pytestmark = [pytest.mark.browser, pytest.mark.docker, pytest.mark.timeout(300)]
 
@@ -143,7 +143,7 @@ def test_missing_engine_says_what_to_do(make_server: MakeServer, open_lab: OpenL
     expect(alert.locator("code, pre").first).to_be_visible()
 
 
-@pytest.mark.parametrize("theme", ["JupyterLab Light", "JupyterLab Dark"])
+@pytest.mark.parametrize("theme", THEMES)
 def test_theme_is_readable(
     theme: str, open_lab: OpenLab, lab_server: jupyter.JupyterServer, engine: Dockerd
 ) -> None:

@@ -13,7 +13,7 @@ from playwright.sync_api import BrowserContext, Locator, expect
 from ..engines import jupyter
 from ..engines.dockerd import Dockerd
 from .conftest import OpenLab
-from .lab import Lab, set_setting
+from .lab import THEMES, Lab, set_setting
 from .test_panel import CONTRAST
 
 pytestmark = [pytest.mark.browser, pytest.mark.docker, pytest.mark.timeout(300)]
@@ -294,7 +294,7 @@ def test_keyboard_alone_disables_a_user(
     expect(row(lab, "eve, disabled")).to_be_visible()
 
 
-@pytest.mark.parametrize("theme", ["JupyterLab Light", "JupyterLab Dark"])
+@pytest.mark.parametrize("theme", THEMES)
 def test_theme_of_people_is_readable(
     theme: str, open_lab: OpenLab, lab_server: jupyter.JupyterServer, engine: Dockerd, eve: str
 ) -> None:

@@ -12,7 +12,7 @@ from ..engines import jupyter
 from ..engines.jupyter import JupyterServer
 from ..services.test_over_http import config
 from .conftest import OpenLab
-from .lab import Lab, set_setting
+from .lab import THEMES, Lab, set_setting
 from .test_people import readable, view
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
@@ -29,7 +29,7 @@ def expect_service(lab: Lab, name: str, word: str) -> None:
     expect(row).to_be_visible(timeout=20_000)
 
 
-@pytest.mark.parametrize("theme", ["JupyterLab Light", "JupyterLab Dark"])
+@pytest.mark.parametrize("theme", THEMES)
 def test_administrator_starts_reads_and_opens_services(
     theme: str, open_lab: OpenLab, server: JupyterServer
 ) -> None:

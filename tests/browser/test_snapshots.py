@@ -13,7 +13,7 @@ from ..engines import jupyter, require
 from ..engines.jupyter import JupyterServer
 from ..snapshots.conftest import taken
 from .conftest import OpenLab
-from .lab import Lab, set_setting
+from .lab import THEMES, Lab, set_setting
 from .test_devices import OVERFLOWING, narrow
 from .test_people import readable, submit, view
 
@@ -89,7 +89,7 @@ def test_one_is_taken_gone_back_to_and_deleted(open_lab: OpenLab, server: Jupyte
     expect(rows(lab)).to_have_count(1)
 
 
-@pytest.mark.parametrize("theme", ["JupyterLab Light", "JupyterLab Dark"])
+@pytest.mark.parametrize("theme", THEMES)
 def test_snapshots_are_readable_in_a_narrow_panel(
     theme: str, open_lab: OpenLab, server: JupyterServer
 ) -> None:

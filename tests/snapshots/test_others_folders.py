@@ -97,6 +97,7 @@ def test_what_is_made_after_the_look_is_in_no_copy(world: World, programs: Path)
     assert (his / "deep" / "secret.txt").read_text() == "his\n"
 
 
+@pytest.mark.slow
 def test_who_never_stops_is_named_and_nothing_is_kept(world: World, programs: Path) -> None:
     before = names(world.admin)
     come(programs, 5)
