@@ -13,6 +13,7 @@ import os
 import signal
 import threading
 import time
+from collections.abc import Collection
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -79,11 +80,13 @@ def _load_jupyter_server_extension(app: Any) -> None:
 
 
 def strike_running(folder: Path, whom: str) -> None:
-    """Kill whoever comes first; nobody may come."""
+    """Kill whoever comes first; nobody may come, and who comes may be gone before the blow."""
     until = time.monotonic() + RUNNING_SECONDS
-    while not pids_of(folder, whom) and time.monotonic() < until:
+    killed = 0
+    while not killed and time.monotonic() < until:
+        killed = kill(pids_of(folder, whom))
         time.sleep(0.002)
-    strike(folder, whom)
+    (folder / STRUCK).write_text(str(killed))
 
 
 def strike(folder: Path, whom: str) -> None:
@@ -93,10 +96,19 @@ def strike(folder: Path, whom: str) -> None:
         fill(Path(os.environ["KILL_DISK"]))
         return
     pids = pids_of(folder, whom)
+    # First: the server kills itself.
     (folder / STRUCK).write_text(str(len(pids)))
+    kill(pids)
+
+
+def kill(pids: Collection[int]) -> int:
+    """Kill processes; return how many were still there."""
+    killed = 0
     for pid in pids:
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
+            killed += 1
+    return killed
 
 
 def pids_of(folder: Path, whom: str) -> list[int]:
