@@ -99,7 +99,7 @@ class Refitter:
                 REFIT,
                 found.name,
                 partial(self._refit, found, known, gpus),
-                input={"cid": found.cid, "before": found.id},
+                input={"cid": found.cid, "before": found.id, "name": found.engine.name},
                 present=views.container,
             )
         except BaseException:
@@ -145,7 +145,7 @@ class Refitter:
             self._engines.put(made)
             await self._maker.verify(made, before)
         except BaseException:
-            await self._put_back(known, made.id)
+            await self._put_back(known, made)
             raise
         with suppress(PlatformError):
             await driver.remove(found.id, force=True, volumes=False)
@@ -153,20 +153,20 @@ class Refitter:
         self._keeper.changed(now.engine_id or "")
         return made
 
-    async def _put_back(self, known: Known, made: str) -> None:
+    async def _put_back(self, known: Known, made: EngineContainer) -> None:
         """Leave the container as it was."""
         engine, before = self._engines.on(known.device), known.engine_id or ""
         with suppress(NotFound):
-            await engine.driver.remove(made, force=True, volumes=False)
-        engine.mirror.drop(made)
-        await self._registry.handover.unfitted(made, known)
+            await engine.driver.remove(made.id, force=True, volumes=False)
+        engine.mirror.drop(made.id)
+        await self._registry.handover.unfitted(made.id, known)
         old = await engine.driver.inspect(before)
-        if old.name.endswith(ASIDE):
-            await engine.driver.rename(before, old.name.removesuffix(ASIDE))
+        if old.name == made.name + ASIDE:
+            await engine.driver.rename(before, made.name)
 
     async def recover(self, operation: Operation, given: Mapping[str, Any]) -> str | Recovered:
         """Finish what a crash interrupted where the new container is written down, else undo it."""
-        cid, before = int(given["cid"]), str(given["before"])
+        cid, before, name = int(given["cid"]), str(given["before"]), str(given["name"])
         await self._registry.load()
         known = self._registry.by_cid.get(cid)
         if known is None or known.engine_id is None:
@@ -182,12 +182,13 @@ class Refitter:
             )
         for each in await driver.list_containers():
             mine = each.labels.get(CID) == str(cid) and HOME in each.labels
-            if mine and each.id != before and each.name and not each.name.endswith(ASIDE):
+            if mine and each.id != before and each.name == name:
                 _log.info("What was made of %s is removed", known.name)
                 await driver.remove(each.id, force=True, volumes=False)
                 await self._keeper.forget(each.id)
         old = await driver.inspect(before)
-        if old.name.endswith(ASIDE):
-            await driver.rename(before, old.name.removesuffix(ASIDE))
+        # Users' own names may end so, too.
+        if old.name == name + ASIDE:
+            await driver.rename(before, name)
         await self._registry.holdings.failed(cid)
         return "The server stopped meanwhile; the container stands still, as before. Start it."

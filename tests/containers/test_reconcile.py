@@ -12,6 +12,7 @@ from sqlalchemy import delete, select, update
 
 from jupyter_ext.containers.engine_types import EngineMount
 from jupyter_ext.containers.marks import CID, PART, PROBE, PROBE_NAME, Mark
+from jupyter_ext.containers.matrix import MatrixContainers
 from jupyter_ext.containers.records import ContainerRecord, PortClaim
 from jupyter_ext.containers.saving import SAVE, ImageSaver
 from jupyter_ext.containers.schemas import (
@@ -403,3 +404,23 @@ async def test_only_a_pause_that_a_save_wrote_down_is_ended_by_its_recovery(
     given = {"image": "jupyter-ext/alice/tool:1", "owner": ALICE.id, "public": False, "device": 1}
     assert "Save it again" in str(await saver.recover(operation, given))
     assert world.engine.containers[made.id].status == ("running" if noted else "paused")
+
+
+@pytest.mark.parametrize("name", ["tool", "tool-before"])
+@pytest.mark.parametrize("at", ["saving", "aside", "made"])
+async def test_an_interrupted_change_of_gpus_is_undone(world: World, name: str, at: str) -> None:
+    made = await make(world, name)
+    engine_name = world.engine.containers[made.id].name
+    world.engine._set(made.id, status="exited")
+    if at != "saving":
+        world.engine._set(made.id, name=f"{engine_name}-before")
+    if at == "made":
+        world.engine.add_container(engine_name, "busybox:latest", marked(world, name, made.cid))
+    await world.settled()
+    matrix = next(each for each in world.service.managers if isinstance(each, MatrixContainers))
+    given = {"cid": made.cid, "before": made.id, "name": engine_name}
+    outcome = await matrix._refitter.recover(interrupted(made.cid)[0], given)
+    assert "as before" in str(outcome)
+    assert {id_: each.name for id_, each in world.engine.containers.items()} == {
+        made.id: engine_name
+    }
