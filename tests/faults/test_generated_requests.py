@@ -31,6 +31,8 @@ from ..engines.dockerd import Dockerd
 from ..engines.gpus import Card, Cards
 from ..engines.network import network
 from ..engines.scratch import wait_until
+from ..services.test_over_http import EDITOR
+from .database_things import DatabaseThings
 
 LOGIN = {"username": "admin", "password": "a secret one"}
 
@@ -67,10 +69,18 @@ class Recorder:
         self.server_engine: Any = None
         self.far: dict[str, Any] = {}
         self.random = random.Random(0)
+        self.things = DatabaseThings(self.client)
 
     def known(self, path: str, name: str) -> str:
         """A thing that exists, for the parameter of a path; made where there is none."""
         client = self.client
+        if (thing := self.things.known(path, self.name())) is not None:
+            return thing
+        if name == "action":
+            return "start"
+        if name == "service":
+            client.post("services/vscode/start").raise_for_status()
+            return "vscode"
         if name == "name":
             # A role that nobody here has: what is set of it bothers none of the other requests.
             return "viewer" if "quotas" in path else "docs.js"
@@ -206,6 +216,7 @@ def recorder(docker_engine, busybox_image, tmp_path):
             "registration": "open",
             "admin_password": LOGIN["password"],
         },
+        "ServiceSettings": {"vscode_command": EDITOR},
         "ContainerDefaults": {"probe_image": "busybox:latest"},
     }
     with ExitStack() as stack:
@@ -283,6 +294,7 @@ def strange(recorder, operation, count, number) -> None:
         recorder.send(operation.path, operation.method.upper(), path, headers=headers, **options)
 
     run()
+    recorder.things.tidy()
 
 
 def good(recorder, operation) -> None:
@@ -319,6 +331,8 @@ def good(recorder, operation) -> None:
         ("POST", "/api/v1/images/pull"): {"name": recorder.pullable},
         ("POST", "/api/v1/images/build"): {"name": "notebook", "base": recorder.image},
     }
+    if (body := recorder.things.body((method, operation.path), name)) is not None:
+        bodies[method, operation.path] = body
     if operation.path in ("/containers", "/containers/create"):
         numbered = {"iid": recorder.iid(), "name": name, "cpu": 0.1, "mem": 16}
         bodies[method, operation.path] = numbered
