@@ -31,6 +31,8 @@ class SwarmNode:
 
     Parameters
     ----------
+    hostname
+        Empty for a moment when it has just joined.
     labels
         Those that a manager gave it; what a node says of itself is not among them.
     availability

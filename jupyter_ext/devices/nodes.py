@@ -106,6 +106,9 @@ async def follow(session: AsyncSession, own: str, nodes: Sequence[SwarmNode]) ->
     for node in nodes:
         row = rows.pop(node.id, None)
         if row is None:
+            if not node.hostname:
+                # It has just joined, and tells its name in a moment; a device keeps its first one.
+                continue
             row = DeviceRecord(name=await _free_name(session, node), created_at=utcnow())
             row.node = node.id
             session.add(row)

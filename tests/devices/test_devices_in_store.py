@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 from sqlalchemy import delete, select
 from sqlalchemy.exc import IntegrityError
 
 from jupyter_ext.containers.gpu_probe import read
+from jupyter_ext.containers.swarm_types import SwarmNode
+from jupyter_ext.devices import nodes
 from jupyter_ext.devices.inventory import Found
 from jupyter_ext.devices.ledger import DeviceLedger
 from jupyter_ext.devices.records import LOCAL_DEVICE, DeviceRecord
@@ -94,3 +97,21 @@ async def test_who_needs_a_device_keeps_it(store: Store, ledger: DeviceLedger) -
 )
 def test_what_a_host_says_of_its_gpus(text: str, found: list[Found]) -> None:
     assert read(text) == found
+
+
+async def test_a_node_is_a_device_as_soon_as_it_told_its_name(store: Store) -> None:
+    await store.open()
+    # What a manager knows of a node until it hears of it for the first time.
+    joined = SwarmNode("n" * 25, "", "active", "unknown")
+
+    async def names(node: SwarmNode) -> set[str]:
+        async with store.write() as session:
+            await nodes.follow(session, "", [node])
+        async with store.read() as session:
+            return set(await session.scalars(select(DeviceRecord.name)))
+
+    assert await names(joined) == {"local"}
+    heard = replace(joined, hostname="gpu-7", state="ready")
+    assert await names(heard) == {"local", "gpu-7"}
+    # It is not forgotten, or called otherwise, where a manager knows less of it again.
+    assert await names(joined) == {"local", "gpu-7"}
