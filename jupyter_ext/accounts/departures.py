@@ -25,6 +25,17 @@ class Belongings(Protocol):
     async def owned(self, account: Account) -> Sequence[str]:
         """Return what keeps an account from being deleted, as a person calls it."""
 
+    async def check_departure(self, account: Account, to: Account | None) -> None:
+        """See that all of it can be given to somebody, or be deleted; nothing is done yet.
+
+        Raises
+        ------
+        Conflict
+            It can't be: a name is taken there, or something of it is at work.
+        Unavailable
+            Where it is does not answer.
+        """
+
     async def transfer(self, account: Account, to: Account) -> None:
         """Make all of it somebody else's.
 
@@ -96,6 +107,9 @@ class DepartureManager:
                 await keep_an_administrator(
                     session, await self._directory.find(session, account.id)
                 )
+        # All are asked before the first is touched: a refusal takes nothing away.
+        for belongings in self._belongings:
+            await belongings.check_departure(account, to)
         for belongings in self._belongings:
             if to is not None:
                 await belongings.transfer(account, to)

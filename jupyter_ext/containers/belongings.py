@@ -45,6 +45,29 @@ class ContainerBelongings:
         images = [f"image {title(image)}" for image in self._images_of(account)]
         return [*containers, *images]
 
+    async def check_departure(self, account: Account, to: Account | None) -> None:
+        """See that they can be given to somebody.
+
+        Raises
+        ------
+        Conflict
+            The new owner has containers of the same names, or one is being made.
+        """
+        given = self._of(account)
+        for known in given:
+            _made(known)
+        if to is None:
+            return
+        theirs = {known.name for known in self._of(to)}
+        same = sorted(known.name for known in given if known.name in theirs)
+        if same:
+            raise Conflict(
+                "container",
+                same[0],
+                f"{to.username} has containers of these names already: {', '.join(same)}. "
+                "Rename one of each first.",
+            )
+
     async def transfer(self, account: Account, to: Account) -> None:
         """Make them somebody else's; a container that runs goes on, and shares of images stay.
 
@@ -58,18 +81,8 @@ class ContainerBelongings:
         Unavailable
             The engine does not answer.
         """
+        await self.check_departure(account, to)
         given = self._of(account)
-        theirs = {known.name for known in self._of(to)}
-        same = sorted(known.name for known in given if known.name in theirs)
-        if same:
-            raise Conflict(
-                "container",
-                same[0],
-                f"{to.username} has containers of these names already: {', '.join(same)}. "
-                "Rename one of each first.",
-            )
-        for known in given:
-            _made(known)
         renamed: list[Known] = []
         try:
             for known in given:

@@ -134,7 +134,7 @@ class Operations:
         count = await self._ledger.active_of(account.id)
         return [f"{count} operations that go on"] if count else []
 
-    async def transfer(self, account: Account, to: Account) -> None:
+    async def check_departure(self, account: Account, to: Account | None) -> None:
         """Refuse while something goes on: it would end in the name of somebody who is gone.
 
         Raises
@@ -149,15 +149,13 @@ class Operations:
                 f"{account.username} has {count} operations going on. Cancel them first.",
             )
 
-    async def purge(self, account: Account) -> None:
-        """Refuse while something goes on.
+    async def transfer(self, account: Account, to: Account) -> None:
+        """Refuse what began since the others were asked; raises `Conflict`."""
+        await self.check_departure(account, to)
 
-        Raises
-        ------
-        Conflict
-            Something does.
-        """
-        await self.transfer(account, account)
+    async def purge(self, account: Account) -> None:
+        """Refuse what began since the others were asked; raises `Conflict`."""
+        await self.check_departure(account, None)
 
     async def active_about(self, name: str, values: Collection[object]) -> Sequence[str]:
         """Return the ids of operations that go on, whose input has one of these values."""

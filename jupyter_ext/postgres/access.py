@@ -69,6 +69,11 @@ class DatabaseAccess:
         """Return what keeps an account from being deleted."""
         return [f"database {name}" for name in await self._of(account)]
 
+    async def check_departure(self, account: Account, to: Account | None) -> None:
+        """See that the server runs, where there is something on it; raises `Unavailable`."""
+        if await self._of(account) or await self._roles.of(account.id) is not None:
+            await self._server.ready()
+
     async def transfer(self, account: Account, to: Account) -> None:
         """Make all of an account's databases somebody else's."""
         names = await self._of(account)

@@ -214,15 +214,15 @@ class SnapshotManager:
         """Return what keeps an account from being deleted."""
         return [f"snapshot {each.name}" for each in await self._book.everything_of(account.id)]
 
-    async def transfer(self, account: Account, to: Account) -> None:
-        """Refuse: they are of a workspace that somebody else has not.
+    async def check_departure(self, account: Account, to: Account | None) -> None:
+        """Refuse to give them away: they are of a workspace that somebody else has not.
 
         Raises
         ------
         Conflict
             There are some.
         """
-        if names := await self.owned(account):
+        if to is not None and (names := await self.owned(account)):
             raise Conflict(
                 "user",
                 account.username,
@@ -230,6 +230,10 @@ class SnapshotManager:
                 "else's. Delete them first (`pig snapshot delete --owner`), or have all deleted "
                 "(purge).",
             )
+
+    async def transfer(self, account: Account, to: Account) -> None:
+        """Refuse what was taken since the others were asked; raises `Conflict`."""
+        await self.check_departure(account, to)
 
     async def purge(self, account: Account) -> None:
         """Delete all of an account's snapshots."""

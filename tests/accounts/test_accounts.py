@@ -47,6 +47,11 @@ class Things:
 
     def __init__(self, owners: dict[str, list[str]]) -> None:
         self.owners = owners
+        self.at_work = False
+
+    async def check_departure(self, account: Account, to: Account | None) -> None:
+        if self.at_work:
+            raise Conflict("user", account.username, "It is at work.")
 
     async def owned(self, account: Account) -> list[str]:
         return self.owners.get(account.id, [])
@@ -228,6 +233,28 @@ async def test_who_still_owns_something_stays(
     assert [event["event"] for event in told] == ["changed", "removed"]
     assert told[-1] == {"event": "removed", "id": user.id}
     assert "password" not in repr(told)
+
+
+@pytest.mark.parametrize("how", [{"purge": True}, {"transfer_to": "admin"}])
+async def test_who_is_refused_loses_nothing(
+    accounts: AccountManager,
+    users: UserManager,
+    departures: DepartureManager,
+    how: dict[str, object],
+) -> None:
+    admin = await accounts.owner()
+    user = await users.create(admin, ALICE)
+    first, last = Things({user.id: ["container web"]}), Things({user.id: ["database lab"]})
+    departures.add_belongings(first)
+    departures.add_belongings(last)
+    last.at_work = True
+    with pytest.raises(Conflict, match="at work"):
+        await departures.delete(admin, "alice", UserDeletion.model_validate(how))
+    assert first.owners == {user.id: ["container web"]}
+    last.at_work = False
+    await departures.delete(admin, "alice", UserDeletion.model_validate(how))
+    assert user.id not in first.owners
+    assert user.id not in last.owners
 
 
 async def test_the_owner_of_the_server_stays(

@@ -10,6 +10,7 @@ import httpx
 import psycopg
 import pytest
 
+from ..engines.scratch import wait_until
 from .conftest import Desk
 
 pytestmark = pytest.mark.postgres
@@ -361,6 +362,24 @@ class TestEnding:
                 psycopg.connect(url)
         assert desk.admin.delete("users/heir?purge=true").status_code == 200
         assert "legacy" not in listed(desk.admin)
+
+    @pytest.mark.parametrize("how", [{"purge": "true"}, {"transfer_to": "heiress"}])
+    def test_who_is_kept_by_what_goes_on_keeps_all(self, desk: Desk, how: dict[str, str]) -> None:
+        with desk.user("heiress"), desk.user("busy") as busy:
+            desk.made(busy, "treasure")
+            begun = busy.post("backups", json={}, headers={"Prefer": "respond-async"})
+            assert begun.status_code == 202, begun.text
+
+            refused = desk.admin.delete("users/busy", params=how)
+
+            assert refused.status_code == 409
+            assert "going on" in refused.json()["error"]["message"]
+            assert listed(busy)["treasure"]["owner"] == "busy"
+            wait_until(
+                lambda: not busy.get("operations?active=true").json()["operations"], "the backup"
+            )
+            assert desk.admin.delete("users/busy", params=how).status_code == 200
+        desk.admin.delete("users/heiress?purge=true").raise_for_status()
 
     def test_a_user_without_databases_leaves_no_role(self, desk: Desk) -> None:
         with desk.user("brief") as brief:
