@@ -33,6 +33,8 @@ def main() -> int:
         print(f"error: {error}", file=sys.stderr)
         return 1
     print("PostgreSQL is stopped.", file=sys.stderr)
+    if cluster.log is not None:
+        print(f"Its databases lie in {cluster.log.parent}.", file=sys.stderr)
     return 0
 
 

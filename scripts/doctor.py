@@ -57,6 +57,13 @@ def postgresql() -> tuple[bool, str]:
     return False, "not installed; databases need it: `sudo apt-get install postgresql`"
 
 
+def pgbackrest() -> tuple[bool, str]:
+    """Return whether pgBackRest is installed."""
+    if program := shutil.which("pgbackrest"):
+        return True, program
+    return False, "not installed; backups need it: `sudo apt-get install pgbackrest`"
+
+
 def restic() -> tuple[bool, str]:
     """Return whether restic is installed."""
     if program := shutil.which("restic"):
@@ -71,6 +78,7 @@ def main() -> None:
         "GPU": gpu,
         "libvirt": libvirt,
         "PostgreSQL": postgresql,
+        "pgBackRest": pgbackrest,
         "restic": restic,
     }
     for name, check in checks.items():

@@ -196,7 +196,9 @@ class SnapshotRestores:
         known = {word for part in note.there for word in (part.name, group_of(part))}
         if unknown := [name for name in names or () if name not in known]:
             shown = ", ".join(map(repr, unknown[:SHOWN]))
-            raise InvalidRequest(fields={"parts": f"{shown}: this snapshot has no such part"})
+            there = ", ".join(part.name for part in note.there[:SHOWN])
+            problem = f"{shown}: this snapshot has no such part; it has {there or 'none'}"
+            raise InvalidRequest(fields={"parts": problem})
         if not wanted:
             raise InvalidRequest(fields={"parts": "names none"})
         [view] = await self._manager.views([note])

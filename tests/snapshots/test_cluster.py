@@ -58,6 +58,9 @@ def test_the_command_line_the_sdk_and_a_cell_do_the_same() -> None:
             ("cluster", "left_out"),
             ("files", "kept"),
         ]
+        refused = world.admin.post("snapshots/it's one/restore", json={"parts": ["database:mydb"]})
+        assert refused.status_code == 400
+        assert "it has files" in refused.text
         (world.files / "a.txt").write_text("two")
         cell = '%load_ext jupyter_ext\n%snapshot restore --yes --part files "it\'s one"'
         ran = world.server.run(world.server.python, "-m", "IPython", "-c", cell)
