@@ -209,6 +209,8 @@ class Recorder:
 
 @pytest.fixture
 def recorder(docker_engine, busybox_image, tmp_path):
+    # Each run makes the same names.
+    docker_engine.clean()
     cards = Cards(tmp_path, [Card("GPU-1")])
     config: dict[str, dict[str, Any]] = {
         "JupyterExt": {
