@@ -22,8 +22,8 @@ from .systemd import SystemdUnit
 EDITOR = "vscode"
 
 EDITOR_CURE = (
-    "Install code-server (`npm install --global code-server`, or its package for your system), or "
-    "set ServiceSettings.vscode_command."
+    "Install the package code-server of your system, or set ServiceSettings.vscode_command, or: "
+    "`npm install --global code-server`"
 )
 SECRET = "HASHED_PASSWORD"  # noqa: S105 - the name of a variable
 """By which code-server takes a password as its SHA-256 in hexadecimal digits; its session's cookie
