@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import secrets
 import string
+from collections import defaultdict
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -38,6 +40,7 @@ END_MILLISECONDS = 5000
 """That the sessions of a role which goes have to end."""
 
 _OWNED = "SELECT datname FROM pg_database WHERE pg_get_userbyid(datdba) = %s"
+_SHORT_PATIENCE = "SET LOCAL lock_timeout = '2s'"
 _END_SESSIONS = "SELECT pg_terminate_backend(pid, %s) FROM pg_stat_activity WHERE usename = %s"
 _TOUCHED = (
     "SELECT datname, pg_get_userbyid(datdba), datallowconn FROM pg_database WHERE oid IN ("
@@ -81,6 +84,7 @@ class Roles:
         self._connections = connections
         self._most = most
         self._there: dict[str | None, _Known] = {}
+        self._making: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     async def users(self) -> Mapping[str, str]:
         """Return the accounts of roles."""
@@ -119,7 +123,8 @@ class Roles:
             if known is not None and await _leads_in(connection, known):
                 return known.login
         login = await self._claimed(account)
-        async with self._connections.use() as connection:
+        # Its user may hold a lock on it: of all who wait for that, one has a connection.
+        async with self._making[login.role], self._connections.alone(login.role) as connection:
             verifier = await self._make(connection, login, account_id)
         self._there[account_id] = _Known(login, verifier)
         return login
@@ -266,6 +271,7 @@ class Roles:
             login.password.encode(), login.role.encode(), b"scram-sha-256"
         ).decode()
         async with connection.transaction():
+            await connection.execute(_SHORT_PATIENCE)
             # PostgreSQL refuses two changes of one role at once.
             await connection.execute(
                 "SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [login.role]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
 
 import httpx
@@ -156,3 +157,26 @@ class TestCrowding:
                 desk.made(patient, "unhindered")
 
                 assert time.monotonic() - before < 5
+
+
+def test_a_lock_on_ones_own_role_keeps_nobody_else(desk: Desk) -> None:
+    with desk.user("grasping") as grasping, desk.user("neighbour") as neighbour:
+        url = desk.made(grasping, "grip")["connection_url"]
+        desk.made(neighbour, "garden")
+        run(url, "ALTER ROLE grasping PASSWORD 'mine'")
+        with closing(psycopg.connect(url, password="mine")) as connection:
+            connection.execute("ALTER ROLE grasping PASSWORD 'mine too'")
+            with ThreadPoolExecutor(12) as threads:
+                waiting = [
+                    threads.submit(grasping.get, "databases/grip/connection") for _ in range(12)
+                ]
+                before = time.monotonic()
+                for path in ("databases", "databases/garden", "databases/garden/connection"):
+                    assert neighbour.get(path).status_code == 200
+                assert time.monotonic() - before < 5
+                assert not all(each.done() for each in waiting)
+                connection.rollback()
+                assert waiting[-1].result().status_code == 200
+        assert url_of(grasping, "grip")
+    for name in ("grasping", "neighbour"):
+        leave(desk, name, purge="true")
