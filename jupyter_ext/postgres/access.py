@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from ..accounts.schemas import Account
 from .catalog import Catalog, no_database
 from .claims import Claims
+from .reconciling import forget_gone
 from .roles import Roles
 from .schemas import SYSTEM
 from .servers import Server
@@ -70,9 +71,11 @@ class DatabaseAccess:
         return [f"database {name}" for name in await self._of(account)]
 
     async def check_departure(self, account: Account, to: Account | None) -> None:
-        """See that the server runs, where there is something on it; raises `Unavailable`."""
+        """See that the server runs, where they have something there; raises `Unavailable`."""
         if await self._of(account) or await self._roles.of(account.id) is not None:
             await self._server.ready()
+            # What they dropped themselves is neither to be given nor to be dropped.
+            await forget_gone(self._catalog, self._claims)
 
     async def transfer(self, account: Account, to: Account) -> None:
         """Make all of an account's databases somebody else's."""

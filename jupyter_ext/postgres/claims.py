@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import cast
 
-from sqlalchemy import ColumnElement, Table, delete, func, select, update
+from sqlalchemy import ColumnElement, Table, and_, delete, func, or_, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -206,10 +206,21 @@ class Claims:
         wanted: list[ColumnElement[bool]] = [DatabaseRecord.name.in_(names)]
         if making is not None:
             wanted.append(DatabaseRecord.making == making)
+        await self._delete(and_(*wanted))
+
+    async def forget(self, gone: Collection[Owned]) -> None:
+        """Give names back of which no database is there, unless somebody has them anew."""
+        record = DatabaseRecord
+        same = (
+            and_(record.name == each.name, record.created_at == each.created_at) for each in gone
+        )
+        await self._delete(and_(record.making.is_(None), or_(*same)))
+
+    async def _delete(self, which: ColumnElement[bool]) -> None:
         async with self._store.write() as session:
             gone = await session.execute(
                 delete(DatabaseRecord)
-                .where(*wanted)
+                .where(which)
                 .returning(DatabaseRecord.owner, DatabaseRecord.size)
             )
             less: defaultdict[str, Counter[str]] = defaultdict(Counter)

@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager, contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from ..errors import Away, Conflict, InvalidRequest, PlatformError, Unavailable
+from ..errors import Away, Conflict, InvalidRequest, NotFound, PlatformError, Unavailable
 from .place import Place
 from .sessions import SAFE, safely
 
@@ -352,6 +352,8 @@ def _translated(error: Exception) -> PlatformError | None:
         )
     if isinstance(error, errors.ObjectInUse | errors.LockNotAvailable):
         return Conflict("database", "", f"It is in use: {text}.")
+    if isinstance(error, errors.InvalidCatalogName):
+        return NotFound("database", "", f"{text[:1].upper()}{text[1:]}.")
     if isinstance(error, errors.DuplicateDatabase | errors.DuplicateObject):
         return Conflict("database", "", f"{text[:1].upper()}{text[1:]}.")
     if isinstance(error, DataError):

@@ -272,6 +272,10 @@ class DatabaseRestore:
             login = await self._roles.ensure(None)
             return Loaded(move, login, None, True, now.get(move.name, login.role))
         claimed = await self._claims.get(move.name)
+        if claimed is not None and claimed.making is None and move.name not in now:
+            # It was dropped past this product.
+            await self._claims.forget([claimed])
+            claimed = None
         if claimed is None:
             account = await self._account(was)
             await self._claims.claim_now(move.name, was if account else None, mark, size=size)

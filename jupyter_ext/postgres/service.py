@@ -36,7 +36,7 @@ from .left_sides import LeftSides
 from .making import DatabaseMaker
 from .metrics import backup_metrics, database_metrics
 from .place import Place
-from .reconciling import reconcile
+from .reconciling import forget_gone, reconcile
 from .restored import settle
 from .restores import RestoreManager
 from .roles import Roles
@@ -218,7 +218,8 @@ class PostgresService:
             _log.warning("%s", error)
 
     async def _tidy(self) -> None:
-        """Remove what crashes and failures left on the disk of our own cluster."""
+        """Forget what users dropped, and remove what crashes and failures left on the disk."""
+        await forget_gone(self._catalog, self._claims)
         await self._server.tidy()
         if self.cluster is not None:
             await self._left.sweep(await self.cluster.need())

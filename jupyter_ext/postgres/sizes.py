@@ -120,12 +120,11 @@ class Sizes:
 
     async def _watch(self) -> None:
         while True:
-            try:
-                if self._running():
-                    await self.sweep()
-                    await self._tidy()
-            except PlatformError as error:
-                _log.debug("Databases could not be measured: %s", error)
-            except Exception:
-                _log.exception("Databases could not be measured")
+            for work in (self.sweep, self._tidy) if self._running() else ():
+                try:
+                    await work()
+                except PlatformError as error:
+                    _log.debug("Databases could not be looked after: %s", error)
+                except Exception:
+                    _log.exception("Databases could not be looked after")
             await asyncio.sleep(self._interval)

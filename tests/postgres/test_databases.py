@@ -10,8 +10,9 @@ import httpx
 import psycopg
 import pytest
 
+from ..engines import clusters, jupyter
 from ..engines.scratch import wait_until
-from .conftest import Desk
+from .conftest import Desk, settings
 
 pytestmark = pytest.mark.postgres
 
@@ -485,6 +486,24 @@ class TestCloning:
             assert set(listed(user)) == {"broken"}
             assert quota_used(user) == 1
             desk.made(user, "never")
+
+
+def test_the_name_of_what_was_dropped_with_psql_is_free_again() -> None:
+    with (
+        clusters.cluster_folder() as folder,
+        jupyter.jupyter_server(config=settings(folder, size_interval=5)) as server,
+        server.client() as admin,
+    ):
+        desk = Desk(server, admin, folder)
+        with desk.user("paula") as paula, desk.user("quinn") as quinn:
+            url = desk.made(paula, "stays")["connection_url"]
+            desk.made(paula, "passing")
+            assert quota_used(paula) == 2
+            run(url, "DROP DATABASE passing")
+
+            wait_until(lambda: quota_used(paula) == 1, "it is counted no more")
+            desk.made(quinn, "passing")
+            assert set(listed(paula)) == {"stays"}
 
 
 def test_sizes_are_measured_beside_and_when_asked(desk: Desk) -> None:

@@ -109,6 +109,22 @@ class TestDatabases:
                 nothing_is_left(desk)
                 time.sleep(1)
 
+    def test_one_that_was_dropped_with_psql_comes_back(self, desk: Desk) -> None:
+        with desk.user("petra") as petra:
+            write(table(petra, "petras"), 1, 2)
+            other = desk.made(petra, "petras-other")["connection_url"]
+            backup = taken(petra)
+            run(other, "DROP DATABASE petras")
+
+            made = restored(petra, backup, databases=["petras"])
+
+            assert (made["databases"], made["kept"]) == (["petras"], {})
+            assert rows(url_of(petra, "petras")) == [1, 2]
+            run(other, "DROP DATABASE petras")
+            # What is not there keeps nobody from going.
+            gone = desk.admin.delete("users/petra", params={"purge": "true"})
+            assert gone.status_code == 200, gone.text
+
     def test_a_dropped_one_comes_back_at_the_end_of_the_backup(self, desk: Desk) -> None:
         with desk.user("dora") as dora:
             write(table(dora, "doras"), 1, 2)
