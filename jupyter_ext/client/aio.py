@@ -111,7 +111,7 @@ class AsyncClient:
         body: Any = None,
     ) -> Any:
         """Send a request to any path (``/api/v1/…``) and return the reply's JSON as it is."""
-        headers = {"Accept": "application/json", "Accept-Language": "en"}
+        headers = {"Accept": "application/json"}
         request = Request(method.upper(), path, params or {}, headers, body)
         return (await self._run(send(request, self.server))).json()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from ..errors import InvalidRequest, NotFound
 from . import specs
@@ -31,9 +31,14 @@ def moment(written: str) -> datetime:
 
 
 def backup_for(
-    backups: Sequence[Thing], to: datetime | None = None, timeline: int | None = None
+    backups: Sequence[Thing],
+    to: datetime | None = None,
+    timeline: int | None = None,
+    databases: Sequence[str] = (),
 ) -> Thing:
     """Return the backup that a restore to a moment begins with.
+
+    Of a backup that was just taken no WAL is archived yet: the restore itself archives it.
 
     Parameters
     ----------
@@ -41,6 +46,10 @@ def backup_for(
         Newest first.
     to
         None: the end of the newest backup.
+    timeline
+        None: the newest.
+    databases
+        Which: a backup that was taken for them goes before newer ones for others.
 
     Raises
     ------
@@ -51,14 +60,28 @@ def backup_for(
         raise NotFound("backup", "", "There is no backup yet: take one first.")
     if to is None:
         return backups[0]
+    if timeline is None:
+        timeline = max(line for each in backups for line in _timelines(each))
     before = [each for each in backups if datetime.fromisoformat(each.created_at) <= to]
-    on_it = [
-        each
-        for each in before
-        if any(
-            datetime.fromisoformat(window["from"]) <= to and timeline in (None, window.timeline)
-            for window in each.recovery_window
-        )
+    fitting = [
+        each for each in before if _earliest(each) <= to and timeline in _timelines(each, to)
     ]
+    for each in fitting:
+        if {*databases} <= {*each.databases}:
+            return each
     # Where none fits, the server names the moments that can be restored.
-    return (on_it or before or [backups[0]])[0]
+    return (fitting or before or backups)[0]
+
+
+def _earliest(backup: Thing) -> datetime:
+    """Return the first moment for which it is surely good: its end is known to the second."""
+    return datetime.fromisoformat(backup.created_at) + timedelta(seconds=backup.seconds + 1)
+
+
+def _timelines(backup: Thing, to: datetime | None = None) -> set[int]:
+    """Return the timelines on which it can be restored, to a moment or at all."""
+    return {backup.timeline} | {
+        window.timeline
+        for window in backup.recovery_window
+        if to is None or datetime.fromisoformat(window["from"]) <= to
+    }

@@ -124,7 +124,7 @@ class Client:
         body: Any = None,
     ) -> Any:
         """Send a request to any path (``/api/v1/…``) and return the reply's JSON as it is."""
-        headers = {"Accept": "application/json", "Accept-Language": "en"}
+        headers = {"Accept": "application/json"}
         request = Request(method.upper(), path, params or {}, headers, body)
         return self._run(send(request, self.server)).json()
 

@@ -21,12 +21,15 @@ socket_log.setLevel(logging.INFO)
 
 USER_AGENT = f"jupyter-ext/{__version__}"
 
+LANGUAGE = {"Accept-Language": "en"}
+"""Of what the server says: commands and magics speak English themselves."""
+
 
 def options(server: Server, timeout: float, verify: bool | str) -> dict[str, Any]:
     """Return the arguments of an httpx client."""
     return {
         "timeout": httpx.Timeout(timeout, connect=min(timeout, 5.0)),
-        "headers": {"User-Agent": USER_AGENT},
+        "headers": {"User-Agent": USER_AGENT, **LANGUAGE},
         "verify": ssl_context(verify) or False if server.url.startswith("https") else False,
         # A proxy of the environment is for the internet; it can't reach this machine's loopback.
         "trust_env": not server.is_local,
@@ -45,7 +48,7 @@ def ssl_context(verify: bool | str) -> ssl.SSLContext | None:
 def socket_options(server: Server, verify: bool | str) -> dict[str, Any]:
     """Return the arguments of a WebSocket's connection."""
     found: dict[str, Any] = {
-        "additional_headers": server.credential.headers(),
+        "additional_headers": {**LANGUAGE, **server.credential.headers()},
         "user_agent_header": USER_AGENT,
         "open_timeout": 10,
         "max_size": 16 << 20,

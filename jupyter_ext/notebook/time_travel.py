@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -182,7 +183,7 @@ class TimeTravel(ListPanel):
 
     def _look(self, asked: dict[str, Any]) -> None:
         try:
-            source = backup_for(self.state.items, asked["to"], asked["timeline"])
+            source = self._source(asked)
             plan = self._client.backups.restore(source.id, dry_run=True, **asked)
             text, read = planned(plan)._repr_html_(), asked
         except PlatformError as error:
@@ -192,6 +193,10 @@ class TimeTravel(ListPanel):
             self._plan.value = text
             self._read = read
             self._offer()
+
+    def _source(self, asked: Mapping[str, Any]) -> Thing:
+        """Return the backup that a restore begins with."""
+        return backup_for(self.state.items, asked["to"], asked["timeline"], asked["databases"])
 
     def _offer(self) -> None:
         """Let the button work once what would happen was read and, where it must be, agreed to."""
@@ -210,7 +215,7 @@ class TimeTravel(ListPanel):
         self._read = None
         self._word.value = ""
         self._offer()
-        source = backup_for(self.state.items, asked["to"], asked["timeline"])
+        source = self._source(asked)
 
         def work(tell: Any) -> str:
             made = self._client.backups.restore(source.id, progress=tell, **asked)

@@ -113,8 +113,9 @@ class NewRestore(Model):
     )
     databases: Names | None = Field(
         None,
-        description="Without: those that the backup was taken for. An empty list is the whole "
-        "cluster, which only an administrator restores; with `files` named it is no database",
+        description="Without: those that the backup was taken for, one by one. Only an empty list "
+        "is the whole cluster, which an administrator restores; with `files` named it is no "
+        "database",
     )
     files: Paths | None = Field(
         None,

@@ -35,6 +35,9 @@ from .repository import Repository, Retention
 from .schemas import SYSTEM
 from .verification import Verification, parse_verification
 
+FIRST = 16384
+"""PostgreSQL's numbers of databases from here on are not its own (`FirstNormalObjectId`)."""
+
 ARCHIVE_TIMEOUT = 60
 """Seconds until a segment that is not full goes to the archive: what a lost disk may cost."""
 
@@ -403,7 +406,7 @@ class PgBackRest:
             )
         only: list[str] = []
         if databases is not None:
-            known = await self.databases(label)
+            known = await self.numbers(label)
             only = _selection(known, databases)
             if missing := [name for name in databases if name not in known]:
                 raise NotFound("database", missing[0], f"{label} holds no {missing[0]!r}.")
@@ -442,11 +445,15 @@ class PgBackRest:
             raise
 
 
-def _selection(known: Sequence[str], wanted: Sequence[str]) -> list[str]:
-    """Return the options that leave out other databases; PostgreSQL's own can't be left out."""
-    if named := [name for name in wanted if name not in SYSTEM]:
+def _selection(known: Mapping[str, int], wanted: Sequence[str]) -> list[str]:
+    """Return the options that leave out other databases; PostgreSQL's own can't be left out.
+
+    Those are its own by their numbers, too: the one that was `postgres` before a restore, say.
+    """
+    others = [name for name, number in known.items() if number >= FIRST and name not in SYSTEM]
+    if named := [name for name in wanted if name in others]:
         return [f"--db-include={name}" for name in named]
-    return [f"--db-exclude={name}" for name in known if name not in SYSTEM] if wanted else []
+    return [f"--db-exclude={name}" for name in others] if wanted else []
 
 
 def tablespaces(data: Path) -> Path:

@@ -49,6 +49,11 @@ class Goal(Protocol):
 
 MARK = "restore"
 
+NONE_KNOWN = (
+    "must name some: it is not known which the backup was taken for. An empty list is the whole "
+    "cluster (administrators)"
+)
+
 _NEW = re.compile(rf"({MARK}-[0-9a-z]{{24}})-\d+")
 
 
@@ -135,10 +140,16 @@ class Move:
     kept: str
 
 
-def wanted_databases(
-    caller: Account, known: Known, body: NewRestore, files: Sequence[str] = ()
+async def wanted_databases(
+    driver: PgBackRest,
+    caller: Account,
+    known: Known,
+    body: NewRestore,
+    files: Sequence[str] = (),
 ) -> Sequence[str] | None:
     """Return the databases to be restored; an empty list: the whole cluster; None: no database.
+
+    The whole cluster is never meant without being asked for.
 
     Parameters
     ----------
@@ -147,6 +158,8 @@ def wanted_databases(
 
     Raises
     ------
+    InvalidRequest
+        None is named, and it is not known which the backup was taken for.
     NotFound
         One is not in the backup, or was not the caller's when it was taken.
     Forbidden
@@ -156,18 +169,23 @@ def wanted_databases(
     names = body.databases
     if body.mode == "side" and not caller.is_admin:
         raise Forbidden("Only an administrator has a restored cluster left beside.")
-    if files and not names and (body.files if names is not None else known.note.alone):
-        return None
     if names is None:
-        names = list(known.note.asked if caller.is_admin else visible)
-    if not names and files and not caller.is_admin:
-        return None
-    if not names and (known.note.alone and body.databases is None or not caller.is_admin):
-        if known.note.alone:
+        names = list(visible)
+        if names and not known.note.asked:
+            # It was taken for all, of which one may have been gone past this product.
+            there = await driver.numbers(known.info.label)
+            names = [name for name in names if name in there and name not in SYSTEM]
+    if not names:
+        if files and (body.databases is None or body.files or not caller.is_admin):
+            return None
+        if known.note.alone and (body.databases is None or not caller.is_admin):
             raise InvalidRequest(fields={"files": "names none, and the backup is for no database"})
-        raise Forbidden(
-            "Only an administrator restores the whole cluster. Name databases of yours."
-        )
+        if body.databases is None:
+            raise InvalidRequest(fields={"databases": NONE_KNOWN})
+        if not caller.is_admin:
+            raise Forbidden(
+                "Only an administrator restores the whole cluster. Name databases of yours."
+            )
     for name in names:
         if name in SYSTEM and not (caller.is_admin and name == MAINTENANCE):
             raise Forbidden(f"{name} belongs to PostgreSQL itself, and is not restored alone.")

@@ -128,7 +128,7 @@ class RestoreManager:
         """
         driver, known = await self._backups.find(caller, id)
         paths = wanted_files(caller, known.note, body)
-        names = wanted_databases(caller, known, body, paths)
+        names = await wanted_databases(driver, caller, known, body, paths)
         job = await self._files.planned(caller, known, paths)
         if names is None:
             shown = with_files(files_alone(id, body, known), known, job)

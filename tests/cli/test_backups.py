@@ -26,6 +26,9 @@ BACKUP = {
     "size": "4.1MB",
     "size_bytes": 4_300_000,
     "created_at": "2026-01-02T10:00:00Z",
+    "seconds": 4,
+    "timeline": 1,
+    "owner": None,
     "databases": ["shop"],
     "verified_at": None,
     "files": [],
@@ -175,6 +178,22 @@ def test_what_was_read_is_what_is_done(
     assert pig("backup", "restore", "--to", "10m", "--timeline", "1").code == 0
     moment, named = PLAN["target_time"], PLAN["databases"]
     assert restores(speaker)[1] == {"target_time": moment, "timeline": 1, "databases": named}
+
+
+def test_whose_backup_it_is_is_told_where_nothing_is_named(
+    pig: Pig, speaker: Speaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    theirs = BACKUP | {"owner": "ann"}
+    speaker.says("GET /api/v1/backups", {"backups": [theirs], "total": 1})
+    speaker.says("GET /api/v1/currentUser", {"user": {"username": "bob"}})
+    to = ("backup", "restore", "--to", "2026-01-02T11:00:00Z")
+    assert "backup-20260102, taken by ann" in pig(*to, "--dry-run").out
+    assert "backup-20260102 was taken by ann" in pig(*to, "--yes").err
+    somebody(monkeypatch, "n\n")
+    assert "backup-20260102, taken by ann" in pig(*to).err
+    assert "ann" not in pig(*to, "--database", "shop", "--dry-run").out
+    speaker.says("GET /api/v1/currentUser", {"user": {"username": "ann"}})
+    assert "ann" not in pig(*to, "--dry-run").out
 
 
 def test_the_whole_cluster_is_asked_for_by_its_name(

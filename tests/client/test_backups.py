@@ -16,23 +16,35 @@ from .speaker import Speaker
 NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
 
 
-def one(id: str, hour: int, *windows: tuple[int, int, int]) -> Thing:
-    """Return a backup of an hour, with what can be restored of each timeline."""
+def one(id: str, hour: int, timeline: int, *windows: tuple[int, int, int], of: str = "a") -> Thing:
+    """Return a backup of an hour for databases, with what can be restored of each timeline."""
     at = [NOON.replace(hour=each).isoformat() for each in range(24)]
     shown = [{"timeline": line, "from": at[first], "to": at[last]} for line, first, last in windows]
-    return Thing({"id": id, "created_at": at[hour], "recovery_window": shown})
+    return Thing(
+        {
+            "id": id,
+            "created_at": at[hour],
+            "seconds": 59,
+            "timeline": timeline,
+            "recovery_window": shown,
+            "databases": [*of],
+        }
+    )
 
 
-EARLY = one("early", 8, (1, 9, 14), (2, 12, 15))
-LATE = one("late", 13, (2, 13, 15))
-NEWEST = one("newest", 16)
+EARLY = one("early", 8, 1, (1, 9, 14), (2, 12, 15), of="abc")
+LATE = one("late", 13, 2, (2, 13, 15), of="ab")
+# Nothing after it is archived yet.
+NEWEST = one("newest", 16, 2)
 
 
 @pytest.mark.parametrize(
     ("hour", "timeline", "found"),
     [
         (None, None, "newest"),
-        (17, None, "late"),
+        (17, None, "newest"),
+        (17, 2, "newest"),
+        (17, 1, "early"),
         (14, None, "late"),
         (14, 1, "early"),
         (10, None, "early"),
@@ -45,6 +57,21 @@ def test_a_moment_begins_with_the_backup_before_it(
 ) -> None:
     to = None if hour is None else NOON.replace(hour=hour)
     assert backup_for([NEWEST, LATE, EARLY], to, timeline).id == found
+
+
+def test_what_is_known_to_the_second_is_good_from_the_next_one_on() -> None:
+    taken = NOON.replace(hour=16)
+    for seconds, found in ((59, "late"), (60, "newest")):
+        to = taken + timedelta(seconds=seconds)
+        assert backup_for([NEWEST, LATE, EARLY], to).id == found
+
+
+@pytest.mark.parametrize(
+    ("names", "found"), [("a", "newest"), ("b", "late"), ("bc", "early"), ("d", "newest")]
+)
+def test_databases_begin_with_a_backup_that_was_taken_for_them(names: str, found: str) -> None:
+    to = NOON.replace(hour=17)
+    assert backup_for([NEWEST, LATE, EARLY], to, databases=[*names]).id == found
 
 
 def test_without_a_backup_there_is_no_moment() -> None:

@@ -40,6 +40,13 @@ def test_the_key_travels_in_the_header(speaker: Speaker, client: Client) -> None
     assert speaker.asked[0].headers["Authorization"] == "Bearer jx_secret-of-the-tests"
 
 
+def test_the_server_is_asked_to_speak_english(speaker: Speaker, client: Client) -> None:
+    speaker.says("GET /api/v1/containers", {"data": {"total": 0, "items": []}})
+    client.containers.list()
+    client.request("GET", "/api/v1/containers")
+    assert [asked.headers["Accept-Language"] for asked in speaker.asked] == ["en", "en"]
+
+
 def test_lists_are_pages(speaker: Speaker, client: Client) -> None:
     speaker.says("GET /api/v1/containers", {"data": {"total": 3, "items": [WEB]}})
     found = client.containers.list("running", limit=1)

@@ -159,17 +159,21 @@ def test_backups(reader: Reader) -> None:
     assert (back["databases"], [*back["kept"]]) == (["postgres"], ["postgres"])
     assert run(url_of(reader), "SELECT to_regclass('notes')") == [(None,)]
 
-    # The whole cluster, which a backup for no database in particular brings back by itself.
-    whole = reader.client.post("/api/v1/backups", json={"type": "incremental"}).json()
-    refused = reader.send(restore, 400, id=whole["id"])
+    refused = reader.send(restore, 400, id=made["id"])
     assert refused["error"]["code"] == "INVALID_REQUEST"
     assert "target_time" in refused["error"]["details"]
+
+    # The whole cluster, which no backup brings back without being asked to: what is named is.
+    whole = reader.client.post("/api/v1/backups", json={"type": "incremental"}).json()
+    path = f"/api/v1/backups/{whole['id']}/restore"
+    unnamed = reader.client.post(path, json={}).json()
+    assert (unnamed["databases"], unnamed["cluster"]) == ([*back["kept"].values()], False)
     reader.client.post("/api/v1/databases", json={"name": "kept"})
     time.sleep(1.1)
     moment = now_as_written()
     time.sleep(1.1)
     reader.client.post("/api/v1/databases", json={"name": "later"})
-    done = reader.send(restore, 200, {"target_time": moment}, id=whole["id"])
+    done = reader.client.post(path, json={"target_time": moment, "databases": []}).json()
     assert done["target_time"] == moment
     names = {each["name"] for each in reader.send("GET /api/v1/databases", 200)["databases"]}
     assert "kept" in names

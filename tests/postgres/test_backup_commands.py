@@ -17,6 +17,7 @@ import pytest
 from jupyter_ext.client import AsyncClient, Client, Thing
 from jupyter_ext.errors import Forbidden, InvalidRequest, NotFound
 
+from ..engines.scratch import wait_until
 from .conftest import Desk
 from .test_databases import run
 
@@ -65,6 +66,15 @@ def shop(desk: Desk) -> Iterator[Shop]:
         assert isinstance(first, datetime)
         run(url, "INSERT INTO log VALUES (3)")
         yield Shop(client, environ, first, backup)
+
+
+def test_without_any_database_the_whole_cluster_is_not_meant(desk: Desk) -> None:
+    with Client(desk.server.url, desk.server.key(), timeout=60) as admin:
+        made = admin.backups.create()
+        with pytest.raises(InvalidRequest) as refused:
+            admin.backups.restore(made.id, dry_run=True)
+        assert "An empty list is the whole cluster" in refused.value.fields["databases"]
+        assert admin.backups.restore(made.id, databases=[], dry_run=True).cluster
 
 
 def test_there_and_back_from_a_terminal(shop: Shop) -> None:
@@ -145,3 +155,43 @@ def test_the_awaited_client(shop: Shop) -> None:
     listed, plan = asyncio.run(work())
     assert listed.id == shop.backup.id
     assert (plan.dry_run, plan.databases) == (True, ["shop"])
+
+
+def test_without_a_name_a_moment_is_of_the_newest_backup_before_it(desk: Desk) -> None:
+    """Right after it, too, while no WAL behind it is archived and older ones have windows."""
+    server = desk.server
+    urls = {name: desk.made(desk.admin, name)["connection_url"] for name in ("nbx", "fresh")}
+    for url in urls.values():
+        run(url, "CREATE TABLE log (n int)", "INSERT INTO log VALUES (1)")
+    with Client(server.url, server.key(), timeout=60) as admin:
+        old = admin.backups.create(type="incremental")
+        time.sleep(1.1)
+        with admin.databases.connect("postgres") as connection:
+            connection.execute("CREATE TABLE seen ()")
+            connection.commit()
+            connection.execute("SELECT pg_switch_wal()")
+        wait_until(lambda: admin.backups.get(old.id).recovery_window, "a window", 20)
+
+        # One for all is so by their names: the whole cluster only where it is asked for.
+        plan = admin.backups.restore(old.id, dry_run=True)
+        assert not plan.cluster
+        assert {*urls} <= {*plan.databases}
+        assert "postgres" not in plan.databases
+
+        new = admin.backups.create(type="incremental", databases=["fresh"])
+        time.sleep(2.1)
+        [(moment,)] = run(urls["fresh"], "SELECT clock_timestamp()")
+        for url in urls.values():
+            run(url, "INSERT INTO log VALUES (2)")
+        assert isinstance(moment, datetime)
+        assert not admin.backups.get(new.id).recovery_window, "or there is nothing to see"
+        words = ("backup", "restore", "--to", moment.isoformat())
+        dry = json.loads(server.pig(*words, "--dry-run", "--json"))
+        assert (dry["backup"], dry["databases"]) == (new.id, ["fresh"])
+
+        made = json.loads(server.pig(*words, "--yes", "--json"))
+
+        assert (made["databases"], made["cluster"]) == (["fresh"], False)
+        assert run(urls["fresh"], "SELECT n FROM log") == [(1,)]
+        assert run(urls["nbx"], "SELECT n FROM log") == [(1,), (2,)]
+        assert "cluster" in server.pig(*words, "--all", "--dry-run")

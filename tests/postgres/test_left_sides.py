@@ -85,7 +85,7 @@ def test_one_that_could_not_be_removed_goes_when_it_can(desk: Desk, folder: Path
 
 def test_what_is_wanted_or_in_use_or_not_ours_stays(desk: Desk, folder: Path) -> None:
     backup = desk.admin.get("backups").json()["backups"][0]
-    side = restored(desk.admin, backup, mode="side")["side"]
+    side = restored(desk.admin, backup, mode="side", databases=[])["side"]
     uid, gid = user_of(folder)
     used, others, link, named, spaces = (
         folder / (new_id("side") if number != 3 else "side-mine") for number in range(5)

@@ -425,7 +425,7 @@ class TestBeside:
             path = f"backups/{backup['id']}/restore"
             assert sid.post(path, json={"mode": "side"}).status_code == 403
 
-            made = restored(desk.admin, backup, mode="side")
+            made = restored(desk.admin, backup, mode="side", databases=[])
 
             side = made["side"]
             assert (made["kept"], side["running"]) == ({}, True)
@@ -474,7 +474,7 @@ def test_the_whole_cluster_goes_back_and_forth(own: Desk) -> None:
             uma.post(f"backups/{backup['id']}/restore", json={"databases": []}).status_code == 403
         )
 
-        made = restored(admin, backup, target_time=first)
+        made = restored(admin, backup, target_time=first, databases=[])
 
         assert (made["databases"], made["timeline"]) == ([], 1)
         assert rows(url_of(uma, "umas")) == [1, 2]
@@ -490,11 +490,11 @@ def test_the_whole_cluster_goes_back_and_forth(own: Desk) -> None:
         write(url_of(uma, "umas"), 20)
 
         # What the switch left behind is reached by the number of its timeline.
-        again = restored(admin, backup, target_time=second, timeline=1)
+        again = restored(admin, backup, target_time=second, timeline=1, databases=[])
 
         assert again["timeline"] == 1
         assert rows(url_of(uma, "umas")) == [1, 2, 3]
-        restored(admin, backup, target_time=first, timeline=1)
+        restored(admin, backup, target_time=first, timeline=1, databases=[])
         assert rows(url_of(uma, "umas")) == [1, 2]
 
 
@@ -529,7 +529,7 @@ def test_old_rights_do_not_come_back(own: Desk) -> None:
         assert refused.status_code == 404, refused.text
         assert rows(url_of(gil, "course")) == [2]
 
-        restored(admin, backup, target_time=moment)
+        restored(admin, backup, target_time=moment, databases=[])
 
         with pytest.raises(psycopg.OperationalError):
             rows(gone)
@@ -587,7 +587,7 @@ def test_writers_lose_only_what_came_after_the_moment(own: Desk) -> None:
         wait_until(lambda: all(len(each) > 20 for each in written.values()), "writers", 60)
         moment = now(admin)
         time.sleep(0.5)
-        restored(admin, backup, target_time=moment)
+        restored(admin, backup, target_time=moment, databases=[])
         url_now = url_of(admin, "busy")
         assert url_now == url
     finally:

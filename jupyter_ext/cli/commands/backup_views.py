@@ -74,10 +74,17 @@ def put_back(shown: Thing) -> str | None:
     return f"{names}, as they were {local(shown['files_time'])}"
 
 
-def planned(shown: Thing) -> Details:
-    """Return what a restore would do."""
+def planned(shown: Thing, other: str | None = None) -> Details:
+    """Return what a restore would do.
+
+    Parameters
+    ----------
+    other
+        Who else took the backup that was chosen.
+    """
+    begins = f"{shown['backup']}, taken by {clean(other)}" if other else shown["backup"]
     if not (shown["cluster"] or shown["databases"]):
-        rows = [("from", shown["backup"]), ("files", put_back(shown)), ("keeps", kept_files(shown))]
+        rows = [("from", begins), ("files", put_back(shown)), ("keeps", kept_files(shown))]
         return Details(shown, rows)
     beside, whole = shown["mode"] == "side", shown["cluster"]
     sizes = shown["bytes"]
@@ -85,7 +92,7 @@ def planned(shown: Thing) -> Details:
     return Details(
         shown,
         [
-            ("from", shown["backup"]),
+            ("from", begins),
             ("moment", f"{local(shown['target_time'])} (timeline {shown['timeline']})"),
             ("restores", what(shown)),
             ("files", put_back(shown)),

@@ -8,6 +8,8 @@ from typing import Any, TypeVar
 import click
 
 from ...client.moments import backup_for, moment
+from ...client.things import Thing
+from ...errors import PlatformError
 from ..lazy import Group
 from ..session import Session, pass_session
 from ..views import Done, Table, View, clean
@@ -92,7 +94,7 @@ def list_backups(session: Session) -> View:
     metavar="TIME",
     help="Any moment since the backup: 2026-01-02 15:04:05 on your clock, or 10m ago.  [its end]",
 )
-@databases_option("Which; repeatable.  [the backup's]")
+@databases_option("Which; repeatable.  [those that the backup was taken for]")
 @files_option("Which of those that it has; repeatable.  [all]")
 @click.option("--no-files", is_flag=True, help="Databases alone.")
 @click.option("--all", "whole", is_flag=True, help="The whole cluster (administrators).")
@@ -117,7 +119,7 @@ def restore_backup(
     dry_run: bool,
     yes: bool,
 ) -> View:
-    """Bring databases back to a moment; without an ID from the backup that fits.
+    """Bring databases back to a moment; without an ID from the newest backup before it.
 
     What would happen is shown first. What was there before is kept. Files that you had kept with it
     come back, too, as they were then.
@@ -133,15 +135,19 @@ def restore_backup(
         raise click.UsageError("--all brings all files of the backup, or with --no-files none.")
     names = [] if whole else list(databases) or None
     paths = [] if no_files else list(files) or None
+    other = None
     if ref is None:
-        ref = backup_for(backups.list(), target, timeline)["id"]
+        source = backup_for(backups.list(), target, timeline, databases)
+        ref = source["id"]
+        if names is None:
+            other = _other(session, source)
     if dry_run or not yes:
         plan = backups.restore(
             ref, to=target, timeline=timeline, databases=names, files=paths, side=side, dry_run=True
         )
         if dry_run:
-            return planned(plan)
-        session.console.note(repr(planned(plan)))
+            return planned(plan, other)
+        session.console.note(repr(planned(plan, other)))
         everybody = not side and plan["cluster"]
         _confirm(session, "Replace what everybody has?" if everybody else "Restore?")
         # What was read is what is done, whatever the clock says by now.
@@ -149,6 +155,8 @@ def restore_backup(
         if not plan["cluster"]:
             names = plan["databases"]
             paths = [each["path"] for each in plan["files"]] or paths
+    elif other:
+        session.console.note(f"{ref} was taken by {clean(other)}: what it is for comes back.")
     with session.progress(f"Restoring {ref}") as progress:
         made = backups.restore(
             ref,
@@ -162,6 +170,18 @@ def restore_backup(
     if session.console.kept and made.get("side"):
         made.side["connection_url"] = None
     return restored(made)
+
+
+def _other(session: Session, source: Thing) -> str | None:
+    """Return who else took a backup, whose databases come back where none are named."""
+    owner = source.get("owner")
+    if owner is None:
+        return None  # a scheduled one is for all
+    try:
+        mine = session.client.users.me().username == owner
+    except PlatformError:
+        mine = False  # a key need not be good for that
+    return None if mine else str(owner)
 
 
 @backup.command("verify")
