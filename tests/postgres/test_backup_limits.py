@@ -91,14 +91,16 @@ def test_snapshots_take_no_more_backups_than_their_owner_may(desk: Desk) -> None
 )
 def test_users_full_backups_take_no_place(fulls: str, wanted: int, kept: int | None) -> None:
     """Oldest first, of administrators and users."""
-    there = [full(number, who == "u") for number, who in enumerate(fulls)]
+    first = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+    there = [
+        full(first + timedelta(days=number), extra=who == "u") for number, who in enumerate(fulls)
+    ]
 
     assert RepositoryInfo(tuple(there)).fulls_to_keep(wanted) == kept
 
 
-def full(number: int, extra: bool) -> BackupInfo:
-    """Return a full backup of some day."""
-    begun = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC) + timedelta(days=number)
+def full(begun: datetime, *, extra: bool = False) -> BackupInfo:
+    """Return a full backup of some moment."""
     return BackupInfo(
         label=f"{begun:%Y%m%d-%H%M%S}F",
         kind=BackupKind.FULL,
