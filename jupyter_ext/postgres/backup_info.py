@@ -26,6 +26,9 @@ class BackupKind(StrEnum):
         return {"full": "full", "incremental": "incr", "differential": "diff"}[self]
 
 
+EXTRA = {"extra": "yes"}
+"""The annotation of what a user who is no administrator takes: it pushes out nothing of others."""
+
 KINDS = {kind.option: kind for kind in BackupKind}
 
 
@@ -79,6 +82,11 @@ class BackupInfo:
     annotations: Mapping[str, str] = field(default_factory=dict)
 
     @property
+    def extra(self) -> bool:
+        """Whether it is a user's own, beside those of administrators and of the schedule."""
+        return EXTRA.items() <= self.annotations.items()
+
+    @property
     def earliest(self) -> datetime:
         """The first moment for which it is surely good: pgBackRest cuts fractions of seconds."""
         return self.stop + timedelta(seconds=1)
@@ -103,6 +111,16 @@ class RepositoryInfo:
     def backup(self, label: str) -> BackupInfo | None:
         """Return the backup of this label."""
         return next((each for each in self.backups if each.label == label), None)
+
+    def fulls_to_keep(self, wanted: int) -> int | None:
+        """Return how many full backups there are since the oldest of the `wanted` newest ones.
+
+        Those that users take of their own accord don't count: whoever may delete nothing must not
+        push out what others rely on by taking more. None: there are not as many that count.
+        """
+        fulls = [each for each in reversed(self.backups) if each.kind is BackupKind.FULL]
+        counted = [number for number, each in enumerate(fulls, 1) if not each.extra]
+        return counted[wanted - 1] if len(counted) >= wanted else None
 
     def dependants(self, label: str) -> tuple[BackupInfo, ...]:
         """Return the backups that can't be restored without this one."""

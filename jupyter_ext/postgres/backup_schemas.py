@@ -76,7 +76,10 @@ class Backup(Model):
     type: BackupKind
     size: str = Field(description="As people write it")
     size_bytes: int = Field(description="That it takes up itself")
-    cluster_bytes: int = Field(description="Of what it is a backup of")
+    cluster_bytes: int | None = Field(
+        description="Of what it is a backup of, as an administrator sees it; null for others, whom "
+        "it would tell how much the rest have"
+    )
     created_at: datetime = Field(description="When it began")
     seconds: int = Field(description="That it took")
     timeline: int = Field(description="On which it was taken")
@@ -129,8 +132,13 @@ class NewRestore(Model):
 class Sizes(Model):
     """Bytes on the disk of the databases."""
 
-    live: int
-    side: int = Field(description="Of what is restored, beside the cluster until it is proved")
+    live: int = Field(
+        description="Of all that is there now; for whoever is no administrator of what is restored"
+    )
+    side: int = Field(
+        description="Of what is restored, beside the cluster until it is proved; a guess, and a "
+        "coarser one for whoever is no administrator"
+    )
     kept: int = Field(description="Of what was there before, afterwards")
     free: int = Field(description="Left now")
 

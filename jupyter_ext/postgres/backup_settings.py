@@ -69,7 +69,8 @@ class BackupSettings(Configurable):
         0,
         min=0,
         max=MOST_KEPT,
-        help="Instead of days: how many full backups are kept; 0: days count.",
+        help="Instead of days: how many full backups of administrators and of the schedule are "
+        "kept, with all since the oldest of them; 0: days count.",
     ).tag(config=True)
 
     keep_replaced_days = Int(

@@ -6,28 +6,33 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 from ..accounts.schemas import Account
-from ..errors import PlatformError
+from ..errors import PlatformError, RateLimited
 from ..operations.running import Progress
 from ..operations.schemas import Operation, Recovered
-from ..store.types import new_id
+from ..store.types import new_id, utcnow
 from ..system.schemas import Problem
 from .archiving import Archiving
 from .backup_book import BackupBook, Note
 from .backup_files import KeepsFiles, SavedFiles
-from .backup_info import BackupKind
+from .backup_info import EXTRA, BackupKind
 from .backup_view import Known
 from .beside import Beside
 from .claims import Claims
 from .directory import Publisher
 from .pgbackrest import PgBackRest
 from .phases import BackupPhase, unheard
+from .repository import Retention
 
 NOT_TAKEN = (
     "The server stopped before the backup was complete. Nothing of it is left; take another."
 )
+
+DAY = timedelta(days=1)
 
 SCHEDULER = Account("scheduler", "scheduler", "admin")
 """Owns the operations of scheduled backups, and is no user."""
@@ -86,15 +91,23 @@ class BackupTaker:
         mark: str,
         progress: Progress | None,
         files: SavedFiles | None = None,
+        *,
+        extra: bool = False,
     ) -> Known:
-        """Take a backup; whoever calls holds `pause`."""
+        """Take a backup; whoever calls holds `pause`.
+
+        Parameters
+        ----------
+        extra
+            It is a user's, and of what is kept by number it takes no place.
+        """
         enter = progress.enter if progress is not None else unheard
         if progress is not None:
             await progress.update(0.0, message="Taking the backup")
         try:
             made = await driver.backup(
                 kind,
-                annotations={"mark": mark},
+                annotations={"mark": mark, **(EXTRA if extra else {})},
                 progress=progress.report if progress is not None else None,
                 enter=enter,
             )
@@ -111,13 +124,56 @@ class BackupTaker:
         self.tell("created", note)
         return Known(made, note)
 
-    async def take_now(self, owner: str | None, progress: Progress | None = None) -> None:
-        """Take a backup of everything, as the smallest there can be: after a restore, say."""
+    async def take_now(self, owner: str | None, limited: Account | None = None) -> None:
+        """Take a backup of everything, as the smallest there can be: after a restore, say.
+
+        Parameters
+        ----------
+        limited
+            Who has it taken by what they ask for, and may have so many a day; None: it must be.
+
+        Raises
+        ------
+        RateLimited
+            They had as many.
+        """
         driver = await self._archiving.driver()
         holders = {each.name: each.owner for each in (await self._claims.all()).values()}
+        extra = limited is not None and not limited.is_admin
         async with self.pause():
+            if limited is not None:
+                await self.check_rate(limited)
             await self.take(
-                driver, BackupKind.INCREMENTAL, owner, [], holders, new_id("backup"), progress
+                driver,
+                BackupKind.INCREMENTAL,
+                owner,
+                [],
+                holders,
+                new_id("backup"),
+                None,
+                extra=extra,
+            )
+
+    async def check_rate(self, caller: Account) -> None:
+        """See that nobody fills the repository alone.
+
+        Raises
+        ------
+        RateLimited
+            The caller has taken as many as may be taken in a day, whatever became of them.
+        """
+        if caller.is_admin:
+            return
+        since = utcnow() - DAY
+        mine = [moment for moment in await self._book.taken_by(caller.id) if moment > since]
+        if len(mine) >= self._archiving.settings.daily:
+            wait = (sorted(mine)[-self._archiving.settings.daily] - since).total_seconds()
+            raise RateLimited(
+                wait,
+                f"{len(mine)} backups were taken for you within a day. The next may be at "
+                f"{utcnow() + timedelta(seconds=wait):%Y-%m-%d %H:%M} UTC. Any moment since the "
+                "first can be restored without another one, but of a database that was made since "
+                "the last; a snapshot needs none for `parts` without databases.",
             )
 
     async def remove(self, driver: PgBackRest, known: Known) -> None:
@@ -170,8 +226,8 @@ class BackupTaker:
         if self._beside.turn.taken:
             # It may be what is being restored; the next backup does it.
             return
-        keep = self._archiving.settings.retention()
         try:
+            keep = await self._retention(driver)
             if any(note.files is not None for note in (await self._book.all()).values()):
                 await self._book.leave(await driver.expire(keep, dry_run=True))
             gone = await driver.expire(keep)
@@ -180,6 +236,12 @@ class BackupTaker:
             await self._sweep(driver)
         except PlatformError as error:
             _log.warning("Old backups could not be removed: %s", error)
+
+    async def _retention(self, driver: PgBackRest) -> Retention:
+        keep = self._archiving.settings.retention()
+        if keep.full is None:
+            return keep
+        return replace(keep, full=(await driver.info()).fulls_to_keep(keep.full))
 
     async def _forget(self, labels: Sequence[str]) -> None:
         """Remove the notes on backups that are gone; of those with files they go first."""

@@ -46,7 +46,7 @@ def view(
         type=info.kind,
         size=size_text(info.stored_size),
         size_bytes=info.stored_size,
-        cluster_bytes=info.database_size,
+        cluster_bytes=info.database_size if caller.is_admin else None,
         created_at=info.start,
         seconds=int((info.stop - info.start).total_seconds()),
         timeline=info.timeline,

@@ -6,7 +6,6 @@ import asyncio
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +17,6 @@ from ..errors import (
     InvalidRequest,
     NotFound,
     PlatformError,
-    RateLimited,
     Unavailable,
 )
 from ..operations.running import Progress, Running
@@ -41,8 +39,6 @@ from .sources import BackupSource
 if TYPE_CHECKING:
     from ..containers.people import People
     from ..operations.manager import Also, Operations
-
-DAY = timedelta(days=1)
 
 CREATE, VERIFY = "backup.create", "backup.verify"
 
@@ -145,7 +141,7 @@ class BackupManager:
         files = await self._taker.files.check(caller, body.files) if body.files else ()
         asked, holders = await self._asked(caller, body.databases, files)
         driver = await self._archiving.driver()
-        await self._check_rate(caller, driver)
+        await self._taker.check_rate(caller)
         mark = new_id("backup")
         return await self._operations.start(
             caller,
@@ -180,9 +176,9 @@ class BackupManager:
         """Return a backup that was taken for a request before."""
         return Backup.model_validate(kept)
 
-    async def take_now(self, owner: str | None, progress: Progress | None = None) -> None:
+    async def take_now(self, owner: str | None) -> None:
         """Take a backup of everything, as the smallest there can be: after a restore, say."""
-        await self._taker.take_now(owner, progress)
+        await self._taker.take_now(owner)
 
     async def delete(self, caller: Account, id: str) -> DeletedBackup:
         """Delete a backup, and the WAL that no other needs.
@@ -288,9 +284,17 @@ class BackupManager:
                 await progress.update(message="Waiting for its turn")
             async with self._taker.pause():
                 # Others of theirs may have been waiting, too.
-                await self._check_rate(caller, driver)
+                await self._taker.check_rate(caller)
                 known = await self._taker.take(
-                    driver, body.type, caller.id, asked, holders, mark, progress, files
+                    driver,
+                    body.type,
+                    caller.id,
+                    asked,
+                    holders,
+                    mark,
+                    progress,
+                    files,
+                    extra=not caller.is_admin,
                 )
         except BaseException:
             # A server that takes over cleans up itself.
@@ -335,24 +339,6 @@ class BackupManager:
             # Nobody waits for it.
             await self._archiving.complain(failed(error))
             raise
-
-    async def _check_rate(self, caller: Account, driver: PgBackRest) -> None:
-        """See that nobody fills the repository alone."""
-        if caller.is_admin:
-            return
-        since = utcnow() - DAY
-        info, notes = await driver.info(), await self._book.all()
-        mine = [
-            each.start
-            for each in info.backups
-            if each.start > since and each.label in notes and notes[each.label].owner == caller.id
-        ]
-        if len(mine) >= self._archiving.settings.daily:
-            raise RateLimited(
-                (min(mine) - since).total_seconds(),
-                f"You have taken {len(mine)} backups within a day. Any moment since the first can "
-                "be restored without another one.",
-            )
 
     async def _test(
         self,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,6 +14,9 @@ from .restore_plan import Goal, Move
 
 RATE = 100 << 20
 """Bytes a second: a guess of what a disk restores and proves, for the estimate alone."""
+
+COARSE = 64 << 20
+"""Bytes, in whole multiples of which users are told what a restore needs."""
 
 START_SECONDS = 3.0
 """For the start and the proof of a restored cluster, for the estimate alone."""
@@ -72,3 +76,15 @@ class Estimate:
             ),
             kept=stays,
         )
+
+
+def for_users(shown: Restore) -> Restore:
+    """Return what somebody is told who is no administrator: not how much everybody else has."""
+    sizes = shown.bytes
+    side = math.ceil(sizes.side / COARSE) * COARSE
+    return shown.model_copy(
+        update={
+            "seconds": float(math.ceil(shown.seconds)),
+            "bytes": sizes.model_copy(update={"live": sizes.kept, "side": side}),
+        }
+    )

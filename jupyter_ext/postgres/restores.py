@@ -33,7 +33,7 @@ from .file_restore import DONE, FileRestore, Work, files_alone, with_files
 from .owned_files import is_full, no_room, on_disk
 from .pgbackrest import PgBackRest
 from .phases import SWITCHES, RestorePhase
-from .restore_estimate import Estimate
+from .restore_estimate import Estimate, for_users
 from .restore_news import RestoreNews
 from .restore_plan import (
     MARK,
@@ -145,6 +145,8 @@ class RestoreManager:
         shown = await self._estimate.expected(
             id, driver, body, target, moves, kept, whole=bool(since)
         )
+        if not caller.is_admin:
+            shown = for_users(shown)
         shown = with_files(shown, known, job)
         if body.dry_run:
             return shown

@@ -205,6 +205,11 @@ class DatabaseKeeper:
         ----------
         made
             When the last of them was.
+
+        Raises
+        ------
+        RateLimited
+            The caller had as many backups as may be within a day.
         """
         info = await driver.info()
         timeline = await _timeline(driver)
@@ -216,7 +221,7 @@ class DatabaseKeeper:
                 # Of its begin only the second is known, which must not be that of the database.
                 await asyncio.sleep((made + SECOND - utcnow()).total_seconds())
             # Its own phases are not to be taken for those of a restore.
-            await self._taker.take_now(caller.id)
+            await self._taker.take_now(caller.id, limited=caller)
 
     async def _moment(
         self, driver: PgBackRest, made: datetime | None

@@ -150,6 +150,30 @@ class TestRights:
             assert ruth.delete(f"backups/{made['id']}").status_code == 403
             assert sam.post(f"backups/{both['id']}/verify").status_code == 403
 
+    def test_how_much_others_have_is_not_told(self, desk: Desk) -> None:
+        with desk.user("small") as small, desk.user("big") as big:
+            desk.made(small, "smalls")
+            desk.made(big, "bigs")
+            made = taken(small)
+            assert made["cluster_bytes"] is None
+            assert {each["cluster_bytes"] for each in listed(small)} == {None}
+            assert desk.admin.get(f"backups/{made['id']}").json()["cluster_bytes"] > 0
+
+            def told() -> dict[str, Any]:
+                body = {"databases": ["smalls"], "dry_run": True}
+                reply = small.post(f"backups/{made['id']}/restore", json=body)
+                assert reply.status_code == 200, reply.text
+                found: dict[str, Any] = reply.json()
+                sizes = found["bytes"] | {"free": 0}
+                return {"bytes": sizes, "seconds": found["seconds"]}
+
+            before = told()
+            run(url_of(big, "bigs"), "CREATE TABLE t AS SELECT generate_series(1, 200000) AS n")
+            desk.admin.get("databases?fresh=true").raise_for_status()
+            assert told() == before
+            mine = small.get("databases/smalls").json()["size_bytes"]
+            assert before["bytes"]["live"] == before["bytes"]["kept"] == mine
+
     def test_a_name_that_somebody_else_had_shows_nothing(self, desk: Desk) -> None:
         with desk.user("first") as first, desk.user("later") as later:
             desk.made(first, "handed")

@@ -14,7 +14,8 @@ export interface Backup {
   readonly id: string;
   readonly type: BackupType;
   readonly size_bytes: number;
-  readonly cluster_bytes: number;
+  /** Administrators alone are told. */
+  readonly cluster_bytes: number | null;
   readonly created_at: string;
   readonly seconds: number;
   /** The timeline that it was taken on. */
