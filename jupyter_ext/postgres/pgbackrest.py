@@ -41,6 +41,7 @@ FIRST = 16384
 ARCHIVE_TIMEOUT = 60
 """Seconds until a segment that is not full goes to the archive: what a lost disk may cost."""
 
+_NOT_LATER = "is not later than latest backup label"
 _LABEL = re.compile(r"new backup label = (\S+)")
 _VERSION = re.compile(r"pgBackRest (\d+(?:\.\d+)*)")
 
@@ -157,6 +158,9 @@ class PgBackRest:
     ) -> BackupInfo:
         """Take a backup; the first one is full whatever was asked for.
 
+        So is one that would follow an older full one than was the last, which was deleted:
+        pgBackRest, which calls it after that one, takes this for a clock that went back.
+
         Raises
         ------
         Conflict
@@ -175,16 +179,25 @@ class PgBackRest:
 
         enter(BackupPhase.CALLING)
         notes = [f"--annotation={name}={value}" for name, value in (annotations or {}).items()]
-        await self._program.run(
-            "take the backup",
-            "backup",
-            f"--type={kind.option}",
-            *notes,
-            progress=progress,
-            on_line=read,
-            deadline=None,
-            level="detail",
-        )
+
+        async def take(kind: BackupKind) -> None:
+            await self._program.run(
+                "take the backup",
+                "backup",
+                f"--type={kind.option}",
+                *notes,
+                progress=progress,
+                on_line=read,
+                deadline=None,
+                level="detail",
+            )
+
+        try:
+            await take(kind)
+        except Unavailable as error:
+            if kind is BackupKind.FULL or _NOT_LATER not in error.message:
+                raise
+            await take(BackupKind.FULL)
         enter(BackupPhase.LISTING)
         made = (await self.info()).backup(label)
         if made is None:

@@ -4,7 +4,7 @@ import * as React from 'react';
 
 import { Arguments, telling } from './commandtools';
 import { pageAddress } from './model/connection';
-import { OWN_SERVICE, type ServiceAction } from './model/services';
+import { DATABASES, OWN_SERVICE, type ServiceAction } from './model/services';
 import { CommandIDs } from './tokens';
 import { Desk, DeskWidget } from './view/desk';
 import { ServiceLog } from './view/ServiceLog';
@@ -49,7 +49,7 @@ export function addServiceCommands(app: JupyterFrontEnd, desk: Desk): void {
       isEnabled: isOne,
       execute: async args => {
         const name = nameOf(args);
-        if (name !== OWN_SERVICE || (await confirm(desk, action))) {
+        if (await confirm(desk, name, action)) {
           await telling(desk, failed(name), services.act(name, action));
         }
       }
@@ -83,21 +83,51 @@ export function addServiceCommands(app: JupyterFrontEnd, desk: Desk): void {
   });
 }
 
-/** Ask before the server ends, on which this page and every kernel hang. */
-async function confirm(desk: Desk, action: ServiceAction): Promise<boolean> {
+/** Ask before something ends on which others hang. */
+async function confirm(
+  desk: Desk,
+  name: string,
+  action: ServiceAction
+): Promise<boolean> {
   const { trans } = desk;
   const restarts = action === 'restart';
+  const said: Record<string, readonly [string, string]> = restarts
+    ? {
+        [OWN_SERVICE]: [
+          trans.__('Restart the server?'),
+          trans.__(
+            'Everybody’s kernels are shut down, and what they hold in memory is lost. This page connects again by itself.'
+          )
+        ],
+        [DATABASES]: [
+          trans.__('Restart PostgreSQL?'),
+          trans.__(
+            'Everybody’s sessions in databases end, and what they have not committed is undone. It is there again in a moment.'
+          )
+        ]
+      }
+    : {
+        [OWN_SERVICE]: [
+          trans.__('Stop the server?'),
+          trans.__(
+            'Everybody’s kernels are shut down, and this page works no more until the server is started again.'
+          )
+        ],
+        [DATABASES]: [
+          trans.__('Stop PostgreSQL?'),
+          trans.__(
+            'Everybody’s sessions in databases end, what they have not committed is undone, and nobody gets into a database until it is started here again.'
+          )
+        ]
+      };
+  const asked = action === 'start' ? undefined : said[name];
+  if (asked === undefined) {
+    return true;
+  }
+  const [title, body] = asked;
   const { button } = await showDialog({
-    title: restarts
-      ? trans.__('Restart the server?')
-      : trans.__('Stop the server?'),
-    body: restarts
-      ? trans.__(
-          'Everybody’s kernels are shut down, and what they hold in memory is lost. This page connects again by itself.'
-        )
-      : trans.__(
-          'Everybody’s kernels are shut down, and this page works no more until the server is started again.'
-        ),
+    title,
+    body,
     buttons: [
       Dialog.cancelButton(),
       Dialog.warnButton({

@@ -142,6 +142,8 @@ def test_a_moment_is_picked_read_about_and_gone_back_to(open_lab: OpenLab, shop:
     whole.check()
     expect(dialog.locator(".jx-RestorePlan")).to_contain_text("the databases of everybody")
     expect(restore_button(lab)).to_be_disabled()
+    dialog.get_by_label("Type restore", exact=False).fill("restor")
+    expect(restore_button(lab)).to_be_disabled()
     dialog.get_by_label("Type restore", exact=False).fill("restore")
     expect(restore_button(lab)).to_be_enabled()
     whole.uncheck()
@@ -155,6 +157,13 @@ def test_a_moment_is_picked_read_about_and_gone_back_to(open_lab: OpenLab, shop:
     assert shop.rows() == [1, 2]
     kept = lab.panel.locator(".jx-Database").filter(has_text="shop.before-")
     expect(kept).to_be_visible()
+
+    # Nobody ends everybody's sessions by one click.
+    view(lab, "Admin")
+    lab.button("Stop postgres").click()
+    expect(lab.dialog()).to_contain_text("Everybody’s sessions in databases end")
+    submit(lab, "Cancel")
+    assert shop.rows() == [1, 2]
 
 
 def test_a_moment_is_left_beside_and_its_address_copied(open_lab: OpenLab, shop: Shop) -> None:

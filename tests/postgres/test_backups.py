@@ -131,6 +131,17 @@ class TestTaking:
         assert reply.status_code == 404
         assert reply.json()["error"]["details"] == {"database": "nowhere"}
 
+    def test_after_the_last_full_one_was_deleted_the_next_is_full(self, desk: Desk) -> None:
+        desk.made(desk.admin, "followed", owner="dba")
+        taken(desk.admin)
+        last = taken(desk.admin)
+        assert desk.admin.delete(f"backups/{last['id']}").status_code == 200
+
+        assert taken(desk.admin, type="incremental")["type"] == "full"
+
+        assert taken(desk.admin, type="incremental")["type"] == "incremental"
+        desk.admin.delete("databases/followed").raise_for_status()
+
 
 class TestRights:
     def test_users_see_and_name_what_is_theirs(self, desk: Desk) -> None:

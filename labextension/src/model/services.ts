@@ -25,6 +25,9 @@ export interface ServiceWarning {
 /** The server that this page comes from. */
 export const OWN_SERVICE = 'jupyter';
 
+/** Everybody's databases. */
+export const DATABASES = 'postgres';
+
 const RUNNING = ['running', 'starting', 'restarting', 'stopping'];
 
 /** What somebody can have a service do in its state. */

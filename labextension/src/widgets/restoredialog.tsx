@@ -71,6 +71,10 @@ class RestoreDialog extends Dialog<unknown> {
     if (!(enter && inBody)) {
       super.handleEvent(event);
     }
+    if (event.type === 'input') {
+      // Jupyter enables the button of a form without invalid fields.
+      this.refresh();
+    }
   }
 
   override resolve(index?: number): void {
