@@ -50,12 +50,15 @@ class Found:
         When its files were made, where the server tells.
     closed
         Whether it is still being made, or half gone.
+    oid
+        PostgreSQL's number of it, which no other one gets that has its name later; 0: not asked.
     """
 
     name: str
     role: str
     made: datetime | None
     closed: bool
+    oid: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -292,13 +295,20 @@ class Catalog:
                     name = next(old for old, later in moves if later == new)
                     raise Conflict("database", name, f"{name} is somebody else's by now.")
 
-    async def drop(self, name: str, *, force: bool = False) -> None:
+    async def drop(self, name: str, *, force: bool = False, oid: int = 0) -> None:
         """Drop a database; one that is not there is no error.
+
+        Parameters
+        ----------
+        oid
+            Of the one that is meant; 0: whichever has the name.
 
         Raises
         ------
         Conflict
             Somebody is in it.
+        NotFound
+            Another one has its name by now.
         """
         text = "DROP DATABASE IF EXISTS {} WITH (FORCE)" if force else "DROP DATABASE IF EXISTS {}"
         async with self._connections.use() as connection:
@@ -311,6 +321,13 @@ class Catalog:
             return
         role, template = found
         async with self._connections.alone(role) as connection:
+            if oid:
+                # After all waiting: it may be somebody else's by now.
+                rows = await connection.execute(
+                    "SELECT oid FROM pg_database WHERE datname = %s", [name]
+                )
+                if (now := await rows.fetchone()) is not None and now[0] != oid:
+                    raise no_database(name)
             if template:
                 # Its owner may say so, and a template is not dropped.
                 await connection.execute(statement("ALTER DATABASE {} IS_TEMPLATE false", name))
@@ -377,15 +394,15 @@ class Catalog:
 
     async def _databases(self, which: LiteralString, **values: str) -> Sequence[Found]:
         query: LiteralString = (
-            "SELECT d.datname, r.rolname, d.datconnlimit,"
+            "SELECT d.datname, r.rolname, d.datconnlimit, d.oid,"
             " (pg_stat_file('base/' || d.oid || '/PG_VERSION', true)).modification"
             " FROM pg_database d JOIN pg_roles r ON r.oid = d.datdba "
         )
         async with self._connections.use() as connection:
             rows = await connection.execute(statement(query + which, **values))
             return [
-                Found(name, role, made, limit in (CLOSED, FILLED, INVALID))
-                for name, role, limit, made in await rows.fetchall()
+                Found(name, role, made, limit in (CLOSED, FILLED, INVALID), oid)
+                for name, role, limit, oid, made in await rows.fetchall()
             ]
 
 

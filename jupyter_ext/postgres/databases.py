@@ -136,7 +136,8 @@ class DatabaseManager:
     # -- inside --------------------------------------------------------------------------------
 
     async def _drop(self, seen: Seen, *, force: bool) -> None:
-        await self._catalog.drop(seen.name, force=force)
-        await self._claims.release([seen.name])
+        await self._catalog.drop(seen.name, force=force, oid=seen.found.oid)
+        if seen.owned is not None:
+            await self._claims.forget([seen.owned])
         self._sizes.forget(seen.name)
         self._directory.tell("deleted", seen.name, seen.owner)

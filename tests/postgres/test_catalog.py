@@ -1,0 +1,38 @@
+"""What the catalogue of databases does, asked directly."""
+
+from __future__ import annotations
+
+import pytest
+
+from jupyter_ext.errors import NotFound
+from jupyter_ext.postgres.catalog import Catalog
+from jupyter_ext.postgres.connections import Connections
+from jupyter_ext.postgres.spare import Spare
+
+from ..engines.desk_cluster import DeskCluster
+from .test_kept_connections import with_connections
+
+pytestmark = pytest.mark.postgres
+
+
+def test_who_has_the_name_of_what_is_to_be_dropped_by_now_keeps_it(cluster: DeskCluster) -> None:
+    async def work(connections: Connections) -> None:
+        catalog = Catalog(connections, Spare(connections))
+        cluster.sql("CREATE DATABASE race")
+        meant = await catalog.find("race")
+        cluster.sql("DROP DATABASE race")
+        cluster.sql("CREATE DATABASE race")
+        by_now = await catalog.find("race")
+        assert by_now.oid != meant.oid
+
+        with pytest.raises(NotFound):
+            await catalog.drop("race", oid=meant.oid, force=True)
+
+        assert (await catalog.find("race")).oid == by_now.oid
+        await catalog.drop("race", oid=by_now.oid)
+        with pytest.raises(NotFound):
+            await catalog.find("race")
+        # What is gone already was to go.
+        await catalog.drop("race", oid=by_now.oid)
+
+    with_connections(cluster, work)
