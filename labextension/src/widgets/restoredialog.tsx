@@ -73,7 +73,7 @@ class RestoreDialog extends Dialog<unknown> {
     }
     if (event.type === 'input') {
       // Jupyter enables the button of a form without invalid fields.
-      this.refresh();
+      this.judge();
     }
   }
 
@@ -111,8 +111,13 @@ class RestoreDialog extends Dialog<unknown> {
     }
   }
 
-  /** Let the button say whether it does something. */
   private refresh(): void {
+    this.judge();
+    this.body.update();
+  }
+
+  /** Let the button say whether it does something. */
+  private judge(): void {
     const button = this.node.querySelector<HTMLButtonElement>('.jx-Restore');
     if (button) {
       button.disabled = !this.readied || this.body.busy;
@@ -121,7 +126,6 @@ class RestoreDialog extends Dialog<unknown> {
       button.classList.toggle('jp-mod-warn', !beside);
       button.classList.toggle('jp-mod-accept', beside);
     }
-    this.body.update();
   }
 
   private readied: Readied | null = null;
