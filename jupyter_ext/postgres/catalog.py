@@ -35,6 +35,9 @@ NO_LIMIT = -1
 END_SECONDS = 5.0
 """That sessions which are ended have for it."""
 
+DROPPING = 7_231 << 32
+"""Of PostgreSQL's advisory locks, those of who drops the database of the oid that is added."""
+
 COPY_FILES = 100 << 20
 """Bytes from which copying files beats writing each page into the WAL, for the two checkpoints that
 it takes (see CREATE DATABASE, STRATEGY, in PostgreSQL's documentation)."""
@@ -50,12 +53,15 @@ class Found:
         When its files were made, where the server tells.
     closed
         Whether it is still being made, or half gone.
+    oid
+        Which one of those that ever had this name; 0 where the catalogue was not asked.
     """
 
     name: str
     role: str
     made: datetime | None
     closed: bool
+    oid: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,10 +97,10 @@ class Catalog:
         NotFound
             There is none of this name.
         """
-        found = await self._databases("WHERE d.datname = {name}", name=name)
-        if not found:
+        found = await self._found(name)
+        if found is None:
             raise no_database(name)
-        return found[0]
+        return found
 
     async def sizes(self, names: Collection[str] | None = None) -> Mapping[str, int]:
         """Measure databases, in bytes; all without `names`."""
@@ -122,8 +128,8 @@ class Catalog:
             rows = await connection.execute(query)
             return {name: Extension(name, trusted) for name, trusted in await rows.fetchall()}
 
-    async def sessions(self, name: str, *, patience: float = 0.0) -> int:
-        """Count who is in a database.
+    async def sessions(self, found: Found, *, patience: float = 0.0) -> int:
+        """Count who is in a database; in one that is gone is nobody.
 
         Parameters
         ----------
@@ -133,12 +139,12 @@ class Catalog:
         """
         query = (
             "SELECT count(*) FROM pg_stat_activity"
-            " WHERE datname = %s AND backend_type = 'client backend'"
+            " WHERE datid = %s AND backend_type = 'client backend'"
         )
         end = time.monotonic() + patience
         while True:
             async with self._connections.use() as connection:
-                row = await (await connection.execute(query, [name])).fetchone()
+                row = await (await connection.execute(query, [found.oid])).fetchone()
             count = int(row[0]) if row else 0
             if count == 0 or time.monotonic() >= end:
                 return count
@@ -292,8 +298,18 @@ class Catalog:
                     name = next(old for old, later in moves if later == new)
                     raise Conflict("database", name, f"{name} is somebody else's by now.")
 
-    async def drop(self, name: str, *, force: bool = False) -> None:
+    async def drop(self, name: str, *, force: bool = False, only: Found | None = None) -> bool:
         """Drop a database; one that is not there is no error.
+
+        Parameters
+        ----------
+        only
+            As it was found: the name may be another one's by now, or this one another role's.
+
+        Returns
+        -------
+        bool
+            Whether it was there.
 
         Raises
         ------
@@ -301,23 +317,29 @@ class Catalog:
             Somebody is in it.
         """
         text = "DROP DATABASE IF EXISTS {} WITH (FORCE)" if force else "DROP DATABASE IF EXISTS {}"
-        async with self._connections.use() as connection:
-            rows = await connection.execute(
-                "SELECT pg_get_userbyid(datdba), datistemplate FROM pg_database WHERE datname = %s",
-                [name],
-            )
-            found = await rows.fetchone()
+        found = only or await self._found(name)
         if found is None:
-            return
-        role, template = found
-        async with self._connections.alone(role) as connection:
-            if template:
+            return False
+        async with self._connections.alone(found.role) as connection:
+            # PostgreSQL drops by name. Nobody else drops this one while this connection has the
+            # lock, so that the name stays its own between the look and the end.
+            await connection.execute("SELECT pg_advisory_lock(%s)", [DROPPING + found.oid])
+            rows = await connection.execute(
+                "SELECT datistemplate FROM pg_database"
+                " WHERE oid = %s AND datname = %s AND pg_get_userbyid(datdba) = %s",
+                [found.oid, name, found.role],
+            )
+            row = await rows.fetchone()
+            if row is None:
+                return False
+            if row[0]:
                 # Its owner may say so, and a template is not dropped.
                 await connection.execute(statement("ALTER DATABASE {} IS_TEMPLATE false", name))
             # A recovery ends before a commit, and its files go before that of their removal:
             # without one in between, the moment before could not be restored.
             await connection.execute("SELECT pg_current_xact_id()")
             await connection.execute(statement(text, name))
+        return True
 
     async def undo(self, name: str, role: str) -> bool:
         """Drop what is half made; a database that somebody else made meanwhile stays.
@@ -327,12 +349,12 @@ class Catalog:
         bool
             False where it is open: somebody may be in it already.
         """
-        found = await self._databases("WHERE d.datname = {name}", name=name)
-        if not found or found[0].role != role:
+        found = await self._found(name)
+        if found is None or found.role != role:
             return True
-        if found[0].closed:
-            await self.drop(name, force=True)
-        return found[0].closed
+        if found.closed:
+            await self.drop(name, force=True, only=found)
+        return found.closed
 
     async def give(self, name: str, role: str, to: str) -> None:
         """Make a database another role's, with all that the one before owns in it."""
@@ -375,17 +397,20 @@ class Catalog:
                     )
                 )
 
+    async def _found(self, name: str) -> Found | None:
+        return next(iter(await self._databases("WHERE d.datname = {name}", name=name)), None)
+
     async def _databases(self, which: LiteralString, **values: str) -> Sequence[Found]:
         query: LiteralString = (
-            "SELECT d.datname, r.rolname, d.datconnlimit,"
+            "SELECT d.oid, d.datname, r.rolname, d.datconnlimit,"
             " (pg_stat_file('base/' || d.oid || '/PG_VERSION', true)).modification"
             " FROM pg_database d JOIN pg_roles r ON r.oid = d.datdba "
         )
         async with self._connections.use() as connection:
             rows = await connection.execute(statement(query + which, **values))
             return [
-                Found(name, role, made, limit in (CLOSED, FILLED, INVALID))
-                for name, role, limit, made in await rows.fetchall()
+                Found(name, role, made, limit in (CLOSED, FILLED, INVALID), oid)
+                for oid, name, role, limit, made in await rows.fetchall()
             ]
 
 
