@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from operator import attrgetter
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from ..accounts.schemas import Account
 from .catalog import Catalog, no_database
-from .claims import Claims
+from .claims import Claims, Owned
 from .reconciling import forget_gone
 from .roles import Roles
 from .schemas import SYSTEM
@@ -68,7 +69,7 @@ class DatabaseAccess:
 
     async def owned(self, account: Account) -> Sequence[str]:
         """Return what keeps an account from being deleted."""
-        return [f"database {name}" for name in await self._of(account)]
+        return [f"database {each.name}" for each in await self._of(account)]
 
     async def check_departure(self, account: Account, to: Account | None) -> None:
         """See that the server runs, where they have something there; raises `Unavailable`."""
@@ -79,7 +80,7 @@ class DatabaseAccess:
 
     async def transfer(self, account: Account, to: Account) -> None:
         """Make all of an account's databases somebody else's."""
-        names = await self._of(account)
+        names = [each.name for each in await self._of(account)]
         if names:
             await self._server.ready()
             old, new = await self._roles.ensure(account), await self._roles.ensure(to)
@@ -95,16 +96,20 @@ class DatabaseAccess:
 
     async def purge(self, account: Account) -> None:
         """Delete all of an account's databases, whoever is in them."""
-        names = await self._of(account)
-        if names:
+        owned = await self._of(account)
+        if owned:
             await self._server.ready()
             if (role := await self._roles.of(account.id)) is not None:
                 # No session of theirs may hold what is to be dropped.
                 await self._roles.shut_out(role)
-            for name in names:
-                await self._catalog.drop(name, force=True)
-                self._sizes.forget(name)
-            await self._claims.release(names)
+            there = {each.name: each for each in await self._catalog.list()}
+            for each in owned:
+                if (found := there.get(each.name)) is not None:
+                    await self._catalog.drop(found, force=True)
+                self._sizes.forget(each.name)
+                if each.making is not None:
+                    await self._claims.release([each.name], each.making)
+            await self._claims.forget(owned)
 
     async def forget(self, account: Account) -> None:
         """Drop the role of somebody who goes, and owns nothing any more.
@@ -118,6 +123,6 @@ class DatabaseAccess:
             await self._server.ready()
             await self._roles.drop(role)
 
-    async def _of(self, account: Account) -> list[str]:
+    async def _of(self, account: Account) -> Sequence[Owned]:
         owned = (await self._claims.all()).values()
-        return sorted(each.name for each in owned if each.owner == account.id)
+        return sorted((each for each in owned if each.owner == account.id), key=attrgetter("name"))

@@ -35,6 +35,9 @@ NO_LIMIT = -1
 END_SECONDS = 5.0
 """That sessions which are ended have for it."""
 
+DROPPING = 7_231 << 32
+"""Of PostgreSQL's advisory locks, those of who drops the database of the oid that is added."""
+
 COPY_FILES = 100 << 20
 """Bytes from which copying files beats writing each page into the WAL, for the two checkpoints that
 it takes (see CREATE DATABASE, STRATEGY, in PostgreSQL's documentation)."""
@@ -51,7 +54,7 @@ class Found:
     closed
         Whether it is still being made, or half gone.
     oid
-        PostgreSQL's number of it, which no other one gets that has its name later; 0: not asked.
+        Which one of those that ever had this name; 0 where the catalogue was not asked.
     """
 
     name: str
@@ -94,10 +97,10 @@ class Catalog:
         NotFound
             There is none of this name.
         """
-        found = await self._databases("WHERE d.datname = {name}", name=name)
-        if not found:
+        found = await self._found(name)
+        if found is None:
             raise no_database(name)
-        return found[0]
+        return found
 
     async def sizes(self, names: Collection[str] | None = None) -> Mapping[str, int]:
         """Measure databases, in bytes; all without `names`."""
@@ -125,8 +128,8 @@ class Catalog:
             rows = await connection.execute(query)
             return {name: Extension(name, trusted) for name, trusted in await rows.fetchall()}
 
-    async def sessions(self, name: str, *, patience: float = 0.0) -> int:
-        """Count who is in a database.
+    async def sessions(self, found: Found, *, patience: float = 0.0) -> int:
+        """Count who is in a database; in one that is gone is nobody.
 
         Parameters
         ----------
@@ -136,12 +139,12 @@ class Catalog:
         """
         query = (
             "SELECT count(*) FROM pg_stat_activity"
-            " WHERE datname = %s AND backend_type = 'client backend'"
+            " WHERE datid = %s AND backend_type = 'client backend'"
         )
         end = time.monotonic() + patience
         while True:
             async with self._connections.use() as connection:
-                row = await (await connection.execute(query, [name])).fetchone()
+                row = await (await connection.execute(query, [found.oid])).fetchone()
             count = int(row[0]) if row else 0
             if count == 0 or time.monotonic() >= end:
                 return count
@@ -295,46 +298,44 @@ class Catalog:
                     name = next(old for old, later in moves if later == new)
                     raise Conflict("database", name, f"{name} is somebody else's by now.")
 
-    async def drop(self, name: str, *, force: bool = False, oid: int = 0) -> None:
-        """Drop a database; one that is not there is no error.
+    async def drop(self, found: Found, *, force: bool = False) -> bool:
+        """Drop a database as it was found, and no other; one that is not there is no error.
 
-        Parameters
-        ----------
-        oid
-            Of the one that is meant; 0: whichever has the name.
+        Its name may be another one's by now, or the database another role's: these stay.
+
+        Returns
+        -------
+        bool
+            Whether it was there.
 
         Raises
         ------
         Conflict
             Somebody is in it.
-        NotFound
-            Another one has its name by now.
         """
         text = "DROP DATABASE IF EXISTS {} WITH (FORCE)" if force else "DROP DATABASE IF EXISTS {}"
-        async with self._connections.use() as connection:
+        async with self._connections.alone(found.role) as connection:
+            # PostgreSQL drops by name. Nobody else drops this one while this connection has the
+            # lock, so that the name stays its own between the look and the end.
+            await connection.execute("SELECT pg_advisory_lock(%s)", [DROPPING + found.oid])
             rows = await connection.execute(
-                "SELECT pg_get_userbyid(datdba), datistemplate FROM pg_database WHERE datname = %s",
-                [name],
+                "SELECT datistemplate FROM pg_database"
+                " WHERE oid = %s AND datname = %s AND pg_get_userbyid(datdba) = %s",
+                [found.oid, found.name, found.role],
             )
-            found = await rows.fetchone()
-        if found is None:
-            return
-        role, template = found
-        async with self._connections.alone(role) as connection:
-            if oid:
-                # After all waiting: it may be somebody else's by now.
-                rows = await connection.execute(
-                    "SELECT oid FROM pg_database WHERE datname = %s", [name]
-                )
-                if (now := await rows.fetchone()) is not None and now[0] != oid:
-                    raise no_database(name)
-            if template:
+            row = await rows.fetchone()
+            if row is None:
+                return False
+            if row[0]:
                 # Its owner may say so, and a template is not dropped.
-                await connection.execute(statement("ALTER DATABASE {} IS_TEMPLATE false", name))
+                await connection.execute(
+                    statement("ALTER DATABASE {} IS_TEMPLATE false", found.name)
+                )
             # A recovery ends before a commit, and its files go before that of their removal:
             # without one in between, the moment before could not be restored.
             await connection.execute("SELECT pg_current_xact_id()")
-            await connection.execute(statement(text, name))
+            await connection.execute(statement(text, found.name))
+        return True
 
     async def undo(self, name: str, role: str) -> bool:
         """Drop what is half made; a database that somebody else made meanwhile stays.
@@ -344,12 +345,12 @@ class Catalog:
         bool
             False where it is open: somebody may be in it already.
         """
-        found = await self._databases("WHERE d.datname = {name}", name=name)
-        if not found or found[0].role != role:
+        found = await self._found(name)
+        if found is None or found.role != role:
             return True
-        if found[0].closed:
-            await self.drop(name, force=True)
-        return found[0].closed
+        if found.closed:
+            await self.drop(found, force=True)
+        return found.closed
 
     async def give(self, name: str, role: str, to: str) -> None:
         """Make a database another role's, with all that the one before owns in it."""
@@ -392,9 +393,12 @@ class Catalog:
                     )
                 )
 
+    async def _found(self, name: str) -> Found | None:
+        return next(iter(await self._databases("WHERE d.datname = {name}", name=name)), None)
+
     async def _databases(self, which: LiteralString, **values: str) -> Sequence[Found]:
         query: LiteralString = (
-            "SELECT d.datname, r.rolname, d.datconnlimit, d.oid,"
+            "SELECT d.oid, d.datname, r.rolname, d.datconnlimit,"
             " (pg_stat_file('base/' || d.oid || '/PG_VERSION', true)).modification"
             " FROM pg_database d JOIN pg_roles r ON r.oid = d.datdba "
         )
@@ -402,7 +406,7 @@ class Catalog:
             rows = await connection.execute(statement(query + which, **values))
             return [
                 Found(name, role, made, limit in (CLOSED, FILLED, INVALID), oid)
-                for name, role, limit, oid, made in await rows.fetchall()
+                for oid, name, role, limit, made in await rows.fetchall()
             ]
 
 

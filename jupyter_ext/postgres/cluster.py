@@ -134,7 +134,8 @@ class Cluster:
         Raises
         ------
         Unavailable
-            It does not start with the other one, and goes on with its own.
+            It does not start with the other one, and goes on with its own; or that one can't be
+            taken out again, which is said.
         """
         async with self._changing:
             place = await self._run()
@@ -155,12 +156,24 @@ class Cluster:
                 swapped = True
                 enter(RestorePhase.OPENING)
                 return await self._run()
-            except BaseException:
-                await postmaster.stop(place)
+            except BaseException as error:
                 if swapped:
-                    await in_a_thread(partial(files.swap, place.data, kept, data), THREAD)
+                    await self._swap_back(place, data, kept, error)
                 await self._run()
                 raise
+
+    async def _swap_back(self, place: Place, data: Path, kept: Path, why: BaseException) -> None:
+        try:
+            # Nobody was let in, and it is thrown away: nothing of it has to be written.
+            await postmaster.stop(place, "immediate")
+            await in_a_thread(partial(files.swap, place.data, kept, data), THREAD)
+        except PlatformError as error:
+            raise Unavailable(
+                f"What was restored took the cluster's place and failed there ({why}). It could "
+                f"not be taken out again ({error}), and is started again as it is.",
+                f"What was there before is in {kept}: stop PostgreSQL (`pig stop postgres`) and "
+                f"rename the folder to {place.data}, with that one out of its way.",
+            ) from why
 
     @property
     def folder(self) -> Path:

@@ -74,7 +74,8 @@ class ClusterRestore:
         InvalidRequest
             The archive does not reach the moment.
         Unavailable
-            What is restored can't be trusted, or does not start: the cluster is as it was.
+            What is restored can't be trusted, or does not start: the cluster is as it was, unless
+            it is said that it is not.
         """
         side = self._beside.at(driver.place, plan)
         try:

@@ -248,8 +248,11 @@ async def _call(connection: AsyncConnection[Any], name: str) -> None:
 
 
 async def _unmark(connection: AsyncConnection[Any]) -> None:
-    """Before it is lent again: what is ended by its mark is never somebody else's work."""
-    await _call(connection, SAFE["application_name"])
+    """Before it is lent again: its mark and its locks are never somebody else's work's."""
+    await connection.execute(
+        "SELECT set_config('application_name', %s, false), pg_advisory_unlock_all()",
+        [SAFE["application_name"]],
+    )
 
 
 def statement(text: LiteralString, *names: str, **values: object) -> Composed:

@@ -200,7 +200,8 @@ class DatabaseRestore:
                     await self.settle(move, found.role, owner, mark)
             return True
         for move in moves:
-            await self._catalog.drop(move.new, force=True)
+            if (loaded := there.get(move.new)) is not None:
+                await self._catalog.drop(loaded, force=True)
             await self._claims.release([move.name, move.kept], mark)
             if (found := there.get(move.name)) is not None and found.closed:
                 await self._catalog.open(move.name, found.role)
@@ -219,7 +220,7 @@ class DatabaseRestore:
             mark = mark_of(each.name)
             if each.closed and mark not in (None, *live) and each.name not in owned:
                 _log.warning("%s, which a restore had left, is removed", each.name)
-                await self._catalog.drop(each.name, force=True)
+                await self._catalog.drop(each, force=True)
         names = {each.name for each in there}
         for claim in owned.values():
             if claim.name not in names and mark_of(f"{claim.making}-0") not in (None, *live):

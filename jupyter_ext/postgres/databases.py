@@ -113,12 +113,14 @@ class DatabaseManager:
         Forbidden
             It is one of PostgreSQL's own, or not the caller's.
         Conflict
-            Somebody is in it, and `force` was not said.
+            Somebody is in it, and `force` was not said; or it was replaced meanwhile.
         """
         seen = await self._directory.find_own(caller, name)
         if seen.system:
             raise Forbidden(f"{name} belongs to PostgreSQL itself and stays.")
-        people = 0 if query.force else await self._catalog.sessions(name, patience=LEAVE_SECONDS)
+        people = (
+            0 if query.force else await self._catalog.sessions(seen.found, patience=LEAVE_SECONDS)
+        )
         if people > 0:
             raise Conflict(
                 "database",
@@ -130,14 +132,26 @@ class DatabaseManager:
                 "delete it by force, which ends it.",
             )
         # From here on nobody who goes away leaves a claim on what is gone.
-        await asyncio.shield(self._drop(seen, force=query.force))
+        if not await asyncio.shield(self._drop(seen, force=query.force)):
+            # Whoever has the name now is told of no more than they may see.
+            await self._directory.find_own(caller, name)
+            raise Conflict(
+                "database",
+                name,
+                f"{name} was replaced or given away meanwhile. What is there now stays; delete it "
+                "again if you mean that.",
+            )
         return DeletedDatabase(name=name)
 
     # -- inside --------------------------------------------------------------------------------
 
-    async def _drop(self, seen: Seen, *, force: bool) -> None:
-        await self._catalog.drop(seen.name, force=force, oid=seen.found.oid)
+    async def _drop(self, seen: Seen, *, force: bool) -> bool:
+        """Drop the one that was seen, and no other; return whether it was there."""
+        if not await self._catalog.drop(seen.found, force=force):
+            return False
+        # Before the name is given back, and its size is another one's.
+        self._sizes.forget(seen.name)
         if seen.owned is not None:
             await self._claims.forget([seen.owned])
-        self._sizes.forget(seen.name)
         self._directory.tell("deleted", seen.name, seen.owner)
+        return True

@@ -100,7 +100,7 @@ class DatabaseMaker:
         template = None
         if body.template is not None:
             template = await self._source(caller, body.template)
-            if (people := await self._catalog.sessions(body.template)) > 0:
+            if (people := await self._catalog.sessions(template.found)) > 0:
                 raise Conflict(
                     "database",
                     body.template,

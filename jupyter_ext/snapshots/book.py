@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import and_, delete, func, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -22,7 +22,7 @@ from .records import SnapshotRecord
 CID = "cid"
 """Of a container's facts: the number of the one that it was taken of."""
 
-MAKING, KEPT, BEFORE, DELETING = "making", "kept", "before", "deleting"
+MAKING, KEPT, BEFORE, DELETING, LEFT = "making", "kept", "before", "deleting", "left"
 
 WHOLE = (KEPT, BEFORE)
 """Those that are there: taken by somebody, or by a restore, of what was there before it."""
@@ -115,7 +115,7 @@ class SnapshotBook:
         )
         # Locked, so that two requests at once don't pass the limit together.
         await session.scalar(select(UserRecord.id).where(UserRecord.id == owner).with_for_update())
-        mine = SnapshotRecord.owner == owner
+        mine = and_(SnapshotRecord.owner == owner, SnapshotRecord.state != LEFT)
         count = await session.scalar(select(func.count()).where(mine)) or 0
         session.add(record)
         try:
@@ -163,6 +163,18 @@ class SnapshotBook:
         stays = update(SnapshotRecord).where(SnapshotRecord.mark == note.mark)
         async with self._store.write() as session:
             await session.execute(stays.values(state=note.state))
+
+    async def abandon(self, mark: str) -> None:
+        """Give a name back, and write down that something of the snapshot may be left."""
+        left = update(SnapshotRecord).where(SnapshotRecord.mark == mark)
+        async with self._store.write() as session:
+            await session.execute(left.values(state=LEFT, name=mark))
+
+    async def left(self) -> Sequence[Note]:
+        """Return those of which something may be left, and which are nobody's to see."""
+        wanted = select(SnapshotRecord).where(SnapshotRecord.state == LEFT)
+        async with self._store.read() as session:
+            return [_note(each) for each in await session.scalars(wanted)]
 
     async def overdue(self, since: datetime, most: int) -> Sequence[Note]:
         """Return what restores have kept and nobody needs any more, oldest first.

@@ -208,6 +208,14 @@ class SnapshotManager:
         """Return what a deletion for a request before told."""
         return DeletedSnapshot.model_validate(kept)
 
+    async def remove_left(self) -> None:
+        """Remove what could not be removed when it failed; what can't be now stays noted."""
+        for note in await self._book.left():
+            try:
+                await self.drop(note.owner, note.mark, ())
+            except PlatformError as error:
+                _log.info("What is left of the snapshot %s stays: %s", note.mark, error)
+
     # -- departures ----------------------------------------------------------------------------
 
     async def owned(self, account: Account) -> Sequence[str]:
@@ -294,8 +302,8 @@ class SnapshotManager:
         try:
             await self.drop(owner, mark, (), operation)
         except PlatformError as error:
-            _log.warning("What was kept for a snapshot could not be removed: %s", error)
-            await self._book.release(mark)
+            _log.warning("What was kept for a snapshot is removed later: %s", error)
+            await self._book.abandon(mark)
 
     async def _delete(self, note: Note, progress: Progress) -> DeletedSnapshot:
         await progress.update(message="Freeing what no other snapshot needs")

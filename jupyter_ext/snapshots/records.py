@@ -24,7 +24,7 @@ class SnapshotRecord(Base):
     name: Mapped[str] = mapped_column(String(63))
     description: Mapped[str] = mapped_column(Text)
     state: Mapped[str] = mapped_column(String(16))
-    """``making``, ``kept``, ``before`` (of a restore, whose what it kept is) or ``deleting``; half
-    ones are nobody's to see."""
+    """``making``, ``kept``, ``before`` (of a restore, whose what it kept is), ``deleting`` or
+    ``left`` (of one that failed, and is removed later); half ones are nobody's to see."""
     parts: Mapped[list[Any]]
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -253,10 +253,12 @@ class SnapshotRestores:
                 await task.run(caller, progress)
         except BaseException:
             if not progress.interrupted:
-                with suppress(PlatformError):
+                try:
                     await asyncio.shield(
                         self._clean_up(caller, job.mark, job.before[0], progress.operation)
                     )
+                except PlatformError:
+                    await self._book.abandon(job.before[0])
             raise
         return await to_the_end(self._go_on(caller, job, progress))
 

@@ -1,4 +1,7 @@
-"""What was there before restores is kept for a while; the newest of each user stays."""
+"""What was there before restores is kept for a while; the newest of each user stays.
+
+What could not be removed of a snapshot that failed goes with the next look.
+"""
 
 from __future__ import annotations
 
@@ -58,7 +61,8 @@ class Retention:
         self._due.set()
 
     async def look(self) -> None:
-        """Delete what is overdue; what can't be deleted now is tried again with the next look."""
+        """Delete what failed or is overdue; what can't be now is tried again with the next look."""
+        await self._manager.remove_left()
         since = utcnow() - timedelta(days=self._settings.keep_before_days)
         for note in await self._book.overdue(since, self._settings.most_before):
             try:

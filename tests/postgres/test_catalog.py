@@ -25,14 +25,13 @@ def test_who_has_the_name_of_what_is_to_be_dropped_by_now_keeps_it(cluster: Desk
         by_now = await catalog.find("race")
         assert by_now.oid != meant.oid
 
-        with pytest.raises(NotFound):
-            await catalog.drop("race", oid=meant.oid, force=True)
+        assert not await catalog.drop(meant, force=True)
 
         assert (await catalog.find("race")).oid == by_now.oid
-        await catalog.drop("race", oid=by_now.oid)
+        assert await catalog.drop(by_now)
         with pytest.raises(NotFound):
             await catalog.find("race")
         # What is gone already was to go.
-        await catalog.drop("race", oid=by_now.oid)
+        assert not await catalog.drop(by_now)
 
     with_connections(cluster, work)
