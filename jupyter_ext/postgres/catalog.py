@@ -254,16 +254,29 @@ class Catalog:
         async with way() as connection:
             yield connection
 
-    async def shut(self, connection: AsyncConnection[Any], name: str) -> None:
-        """Let nobody into a database any more but superusers, and end the sessions in it."""
-        query = (
+    async def shut(self, connection: AsyncConnection[Any], name: str, role: str) -> None:
+        """Let nobody into a role's database any more but superusers, and end the sessions in it.
+
+        Raises
+        ------
+        Conflict
+            The name is of another role's database by now; who is in that one stays.
+        """
+        ends = (
             "SELECT pg_terminate_backend(pid, %s) FROM pg_stat_activity"
-            " WHERE datname = %s AND backend_type = 'client backend'"
+            " WHERE datid = %s AND backend_type = 'client backend'"
         )
-        await connection.execute(
-            statement("ALTER DATABASE {} CONNECTION LIMIT {limit}", name, limit=CLOSED)
-        )
-        await connection.execute(query, [int(END_SECONDS * 1000), name])
+        async with connection.transaction():
+            await connection.execute(
+                statement("ALTER DATABASE {} CONNECTION LIMIT {limit}", name, limit=CLOSED)
+            )
+            rows = await connection.execute(
+                "SELECT oid, pg_get_userbyid(datdba) FROM pg_database WHERE datname = %s", [name]
+            )
+            oid, owner = await rows.fetchone() or (0, role)
+            if owner != role:
+                raise _by_now(name)
+        await connection.execute(ends, [int(END_SECONDS * 1000), oid])
 
     async def rename(
         self,
@@ -295,8 +308,7 @@ class Catalog:
             rows = await connection.execute(query, [list(wanted)])
             for new, role in await rows.fetchall():
                 if wanted[new] != role:
-                    name = next(old for old, later in moves if later == new)
-                    raise Conflict("database", name, f"{name} is somebody else's by now.")
+                    raise _by_now(next(old for old, later in moves if later == new))
 
     async def drop(self, found: Found, *, force: bool = False) -> bool:
         """Drop a database as it was found, and no other; one that is not there is no error.
@@ -427,6 +439,10 @@ def no_database(name: str) -> NotFound:
     error = NotFound("database", name, "数据库未找到")
     error.english = f"There is no database {name!r}."
     return error
+
+
+def _by_now(name: str) -> Conflict:
+    return Conflict("database", name, f"{name} is somebody else's by now.")
 
 
 def taken(name: str) -> Conflict:

@@ -145,7 +145,7 @@ class DatabaseRestore:
             async with self._catalog.switching(names) as connection:
                 enter(RestorePhase.CLOSING)
                 for each in there:
-                    await self._catalog.shut(connection, each.move.name)
+                    await self._catalog.shut(connection, each.move.name, each.role)
                 aside = [(each.move.name, each.move.kept) for each in there]
                 enter(RestorePhase.RENAMING)
                 await self._catalog.rename(
