@@ -7,8 +7,8 @@ it is a brake for programs, and a way out for whoever wants to delete rows.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Collection
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from ..accounts.quota_ledger import QuotaLedger
@@ -29,14 +29,18 @@ _MARKED = (
     " JOIN pg_db_role_setting s ON s.setdatabase = d.oid AND s.setrole = 0"
     " WHERE %s = ANY (s.setconfig)"
 )
+# Its owner may hold a lock on it as long as they like, and the next look comes soon.
+_PATIENCE: LiteralString = "SET LOCAL lock_timeout = '100ms'; "
 _SHUT: LiteralString = (
-    "ALTER DATABASE {} SET jupyter_ext.over_quota = on;"
+    _PATIENCE + "ALTER DATABASE {} SET jupyter_ext.over_quota = on;"
     " ALTER DATABASE {} SET default_transaction_read_only = on"
 )
 _LIFT: LiteralString = (
-    "ALTER DATABASE {} RESET jupyter_ext.over_quota;"
+    _PATIENCE + "ALTER DATABASE {} RESET jupyter_ext.over_quota;"
     " ALTER DATABASE {} RESET default_transaction_read_only"
 )
+
+_log = logging.getLogger(__name__)
 
 
 class SizeQuota:
@@ -71,6 +75,7 @@ class SizeQuota:
         self._read_only = read_only
         self.over: Collection[str] = frozenset()
         self.shut: Collection[str] = frozenset()
+        self._held: set[str] = set()
 
     async def follow(self) -> None:
         """See who is over, and have their databases read-only, and no others.
@@ -92,17 +97,30 @@ class SizeQuota:
         async with self._connections.use() as connection:
             rows = await connection.execute(_MARKED, [f"{MARK}=on"])
             marked: dict[str, bool] = dict(await rows.fetchall())
+            shut = wanted & {name for name, reads in marked.items() if reads}
             for name in marked.keys() - wanted:
-                await _say(connection, _LIFT, name)
+                if not await self._say(connection, _LIFT, name):
+                    shut.add(name)
             # Its owner may have taken it back.
-            for name in (name for name in wanted if not marked.get(name)):
-                await _say(connection, _SHUT, name)
-        self.shut = frozenset(wanted)
+            for name in wanted - shut:
+                if await self._say(connection, _SHUT, name):
+                    shut.add(name)
+        self.shut = frozenset(shut)
 
+    async def _say(self, connection: AsyncConnection[Any], text: LiteralString, name: str) -> bool:
+        """Change what sessions in a database begin with; return whether that could be done now."""
+        from psycopg import errors
 
-async def _say(connection: AsyncConnection[Any], text: LiteralString, name: str) -> None:
-    from psycopg import errors
-
-    # It may be gone by now.
-    with suppress(errors.InvalidCatalogName):
-        await connection.execute(statement(text, name, name))
+        try:
+            await connection.execute(statement(text, name, name))
+        except errors.InvalidCatalogName:
+            # It may be gone by now.
+            pass
+        except (errors.LockNotAvailable, errors.InternalError_) as error:
+            # The second one says that somebody else's change of it came before.
+            if name not in self._held:
+                self._held.add(name)
+                _log.warning("Whether %s can be written to is changed later: %s", name, error)
+            return False
+        self._held.discard(name)
+        return True

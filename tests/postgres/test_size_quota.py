@@ -147,6 +147,36 @@ def test_who_is_over_it_only_reads_until_that_changes(desk: Desk) -> None:
         run(url, "INSERT INTO kept VALUES (2)")
 
 
+def test_a_lock_that_its_owner_holds_keeps_nobody_elses_from_it(desk: Desk) -> None:
+    with desk.user("holder") as user:
+        url = desk.made(user, "held")["connection_url"]
+        desk.made(user, "loose")
+        limit(desk, "holder", EMPTY)
+        with psycopg.connect(url) as holding:
+            holding.execute("ALTER DATABASE held SET work_mem = '8MB'")
+
+            seen = measured(user)
+
+            assert {name: each["read_only"] for name, each in seen.items()} == {
+                "held": False,
+                "loose": True,
+            }
+            measured(user)
+            assert desk.server.log.count("Whether held can be written to is changed later") == 1
+        assert all(each["read_only"] for each in measured(user).values())
+        with psycopg.connect(url) as holding:
+            holding.execute("SET default_transaction_read_only = off")
+            holding.commit()
+            holding.execute("ALTER DATABASE held RESET work_mem")
+            limit(desk, "holder", 4 * EMPTY)
+
+            seen = measured(user)
+
+            assert seen["held"]["read_only"], "still"
+            assert not seen["loose"]["read_only"]
+        assert not measured(user)["held"]["read_only"]
+
+
 def test_what_its_owner_made_read_only_stays_so(desk: Desk) -> None:
     with desk.user("archivist") as user:
         url = desk.made(user, "archive")["connection_url"]
