@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import Conflict, Unavailable
 from .catalog import COPY_FILES, FILLED, Catalog
-from .connections import Connections, connected
+from .connections import Connections, connected, without_way
 from .phases import Enter, MakingPhase, unheard
 from .place import Place
 from .processes import ProgramFailed, SystemUser, clean_environment
@@ -129,6 +129,8 @@ class Cloner:
         Conflict
             There is one of this name; somebody holds a lock in the source; or an extension of it
             can't be brought along.
+        NotFound
+            The source was deleted meanwhile.
         Unavailable
             It can't be copied; what is there of it is to be dropped by the caller.
         """
@@ -275,7 +277,10 @@ class Cloner:
                     f"Somebody holds a lock on a table of {source} for more than {LOCK_SECONDS} "
                     "seconds. Let them end their transaction, and try again.",
                 )
-            failure = ProgramFailed(program, process.returncode, words)
+            if program == "pg_dump" and origin is None:
+                # It may have been deleted meanwhile.
+                await self._catalog.find(source)
+            failure = ProgramFailed(program, process.returncode, without_way(words))
             raise Unavailable(f"{source} could not be copied: {failure}")
 
 

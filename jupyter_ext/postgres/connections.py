@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import select
 from collections import defaultdict
 from collections.abc import AsyncIterator, Iterator, Mapping
@@ -335,6 +336,15 @@ def _stopped() -> Away:
     )
 
 
+CLOSED_TO_ALL = "is not currently accepting connections"
+"""What PostgreSQL says of a database whose owner forbade connections."""
+
+_WAY = re.compile(
+    r"(?:connection failed: )?connection to server"
+    r' (?:on socket "[^"]*"|at "[^"]*"(?: \([^)]*\))?, port \d+) failed: (?:FATAL: +)?'
+)
+"""As libpq begins what it says of a connection that it did not get."""
+
 _CURE = "Is it running? `pig status` tells."
 
 
@@ -353,8 +363,22 @@ def _translated(error: Exception) -> PlatformError | None:
         return Unavailable(
             f"The disk of the databases is full: {text}.", "Make room and try again."
         )
-    if isinstance(error, errors.ObjectInUse | errors.LockNotAvailable):
+    if isinstance(error, errors.ObjectInUse):
         return Conflict("database", "", f"It is in use: {text}.")
+    if isinstance(error, errors.LockNotAvailable):
+        return Conflict(
+            "database",
+            "",
+            "It is in use: an open transaction holds a lock on it, or on the role that has it. End "
+            "that one (COMMIT, ROLLBACK, or close its session) and try again.",
+        )
+    if CLOSED_TO_ALL in text:
+        return Conflict(
+            "database",
+            "",
+            f"{text[:1].upper()}{text[1:]}: it was closed to everybody. Its owner opens it from "
+            "another database: ALTER DATABASE … ALLOW_CONNECTIONS true.",
+        )
     if isinstance(error, errors.InvalidCatalogName):
         return NotFound("database", "", f"{text[:1].upper()}{text[1:]}.")
     if isinstance(error, errors.DuplicateDatabase | errors.DuplicateObject):
@@ -366,9 +390,14 @@ def _translated(error: Exception) -> PlatformError | None:
     return None
 
 
+def without_way(text: str) -> str:
+    """Leave out of what PostgreSQL's programs say by which socket or port they came."""
+    return _WAY.sub("", text)
+
+
 def _text(error: Error) -> str:
     primary = error.diag.message_primary
-    return (primary or str(error)).strip().partition("\n")[0].rstrip(".")
+    return without_way(primary or str(error)).strip().partition("\n")[0].rstrip(".")
 
 
 @contextmanager

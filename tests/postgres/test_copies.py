@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+
 import psycopg
 import pytest
 
+from ..engines.scratch import wait_until
 from .conftest import Desk
 from .test_databases import listed, one, run, url_of
 from .test_hostile import leave
@@ -61,6 +65,39 @@ def test_a_lock_on_a_table_is_not_waited_for_without_end(desk: Desk) -> None:
         assert reply.status_code == 409
         assert "lock" in reply.json()["error"]["message"]
         assert set(listed(user)) == {"held fast"}
+
+
+def test_what_is_deleted_while_it_is_copied_is_told_as_gone(desk: Desk) -> None:
+    with desk.user("hasty") as user, ThreadPoolExecutor(1) as pool:
+        url = desk.made(user, "going")["connection_url"]
+        run(url, "CREATE TABLE t (x int)")
+        with closing(psycopg.connect(url)) as connection:
+            connection.execute("LOCK TABLE t")
+            cloning = pool.submit(user.post, "databases/going/clone", json={"name": "copy"})
+            dumping = "SELECT 1 FROM pg_stat_activity WHERE query LIKE 'LOCK TABLE public.t %'"
+            wait_until(lambda: run(url_of_dba(desk, "postgres"), dumping), "the copy")
+
+            assert user.delete("databases/going?force=true").status_code == 200
+
+        reply = cloning.result()
+        assert reply.status_code == 404, reply.text
+        assert "'going'" in reply.json()["error"]["message"]
+        assert not listed(user)
+
+
+def test_what_its_owner_closed_to_everybody_says_so(desk: Desk) -> None:
+    with desk.user("closing") as user:
+        desk.made(user, "closed")
+        url = desk.made(user, "open")["connection_url"]
+        run(url, "ALTER DATABASE closed ALLOW_CONNECTIONS false")
+
+        reply = user.post("databases/closed/clone", json={"name": "copy", "schema_only": True})
+
+        assert reply.status_code == 409, reply.text
+        message = reply.json()["error"]["message"]
+        assert 'Database "closed" is not currently accepting connections: ' in message
+        assert "ALLOW_CONNECTIONS true" in message
+        assert set(listed(user)) == {"closed", "open"}
 
 
 def test_a_template_of_somebody_else_is_the_new_owners_altogether(desk: Desk) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import ExitStack, closing
 
 import httpx
@@ -175,6 +175,9 @@ def test_a_lock_on_ones_own_role_keeps_nobody_else(desk: Desk) -> None:
                     assert neighbour.get(path).status_code == 200
                 assert time.monotonic() - before < 5
                 assert not all(each.done() for each in waiting)
+                refused = next(as_completed(waiting)).result()
+                assert refused.status_code == 409
+                assert "COMMIT, ROLLBACK" in refused.json()["error"]["message"]
                 connection.rollback()
                 assert waiting[-1].result().status_code == 200
         assert url_of(grasping, "grip")
