@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 ERROR_BYTES = 8192
 """Of what a program said that are shown of its failure."""
 
+DELETION_LOOKS = 10
+"""How often, a tenth of a second apart, a database is looked for whose copy failed."""
+
 LOCK_SECONDS = 30
 """That a dump waits for a table which somebody has locked."""
 
@@ -278,10 +281,15 @@ class Cloner:
                     "seconds. Let them end their transaction, and try again.",
                 )
             if program == "pg_dump" and origin is None:
-                # It may have been deleted meanwhile.
-                await self._catalog.find(source)
+                await self._see_deletion(source)
             failure = ProgramFailed(program, process.returncode, without_way(words))
             raise Unavailable(f"{source} could not be copied: {failure}")
+
+    async def _see_deletion(self, source: str) -> None:
+        """Raise `NotFound` where a source goes, which first ends the session that copies it."""
+        for _ in range(DELETION_LOOKS):
+            await self._catalog.find(source)
+            await asyncio.sleep(0.1)
 
 
 async def _tail(process: asyncio.subprocess.Process) -> str:

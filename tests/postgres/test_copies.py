@@ -81,7 +81,7 @@ def test_what_is_deleted_while_it_is_copied_is_told_as_gone(desk: Desk) -> None:
 
         reply = cloning.result()
         assert reply.status_code == 404, reply.text
-        assert "'going'" in reply.json()["error"]["message"]
+        assert reply.json()["error"]["details"] == {"database": "going"}
         assert not listed(user)
 
 
