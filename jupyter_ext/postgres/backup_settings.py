@@ -77,7 +77,8 @@ class BackupSettings(Configurable):
         7,
         min=0,
         max=MOST_KEPT,
-        help="Days for which the folder of a cluster is kept that a restore replaced.",
+        help="Days for which what a restore replaced is kept: the folder of a cluster, or "
+        "databases beside those that took their names.",
     ).tag(config=True)
 
     loading_seconds = Float(

@@ -45,6 +45,8 @@ class Owned:
         The mark of whoever makes it.
     users
         Accounts that may use it beside its owner.
+    kept_until
+        Of what a restore replaced: when it is dropped.
     """
 
     name: str
@@ -52,6 +54,7 @@ class Owned:
     created_at: datetime
     making: str | None
     users: frozenset[str] = frozenset()
+    kept_until: datetime | None = None
 
     def open_to(self, account_id: str) -> bool:
         """Whether an account may connect to it."""
@@ -74,24 +77,30 @@ class Claims:
                 uses[name].add(user)
             return {
                 each.name: Owned(
-                    each.name, each.owner, each.created_at, each.making, frozenset(uses[each.name])
+                    each.name,
+                    each.owner,
+                    each.created_at,
+                    each.making,
+                    frozenset(uses[each.name]),
+                    each.kept_until,
                 )
                 for each in await session.scalars(select(DatabaseRecord))
             }
 
     async def get(self, name: str) -> Owned | None:
         """Return one."""
-        columns = (_TABLE.c.owner, _TABLE.c.created_at, _TABLE.c.making, _USES.c.user_id)
+        known = _TABLE.c
+        columns = (known.owner, known.created_at, known.making, known.kept_until, _USES.c.user_id)
         joined = _TABLE.outerjoin(_USES, _USES.c.name == _TABLE.c.name)
         query = select(*columns).select_from(joined).where(_TABLE.c.name == name)
         async with self._store.read() as session:
             found = (await session.execute(query)).all()
         if not found:
             return None
-        owner, created_at, making, _ = found[0]
+        owner, created_at, making, kept_until, _ = found[0]
         # Of a database that nobody uses but its owner, there is one row without a user.
         users = frozenset(filter(None, (each.user_id for each in found)))
-        return Owned(name, owner, created_at, making, users)
+        return Owned(name, owner, created_at, making, users, kept_until)
 
     async def claim(
         self,
@@ -170,6 +179,7 @@ class Claims:
         owner: str | None,
         created_at: datetime | None,
         making: str | None = None,
+        kept_until: datetime | None = None,
     ) -> None:
         """Write down a database of which the store knows nothing, or no more than a claim.
 
@@ -177,6 +187,8 @@ class Claims:
         ----------
         making
             Of a claim that may be there.
+        kept_until
+            When it is dropped: it is what a restore replaced.
         """
         at = created_at or utcnow()
         claimed = update(DatabaseRecord).where(
@@ -186,13 +198,22 @@ class Claims:
             async with self._store.write() as session:
                 if making is not None:
                     rows = await session.execute(
-                        claimed.values(making=None, created_at=at).returning(DatabaseRecord.name)
+                        claimed.values(making=None, created_at=at, kept_until=kept_until).returning(
+                            DatabaseRecord.name
+                        )
                     )
                     if rows.first() is not None:
                         return
                 # Its bytes are counted when they are measured.
                 session.add(
-                    DatabaseRecord(name=name, owner=owner, created_at=at, making=None, size=0)
+                    DatabaseRecord(
+                        name=name,
+                        owner=owner,
+                        created_at=at,
+                        making=None,
+                        size=0,
+                        kept_until=kept_until,
+                    )
                 )
                 await session.flush()
                 if owner is not None:

@@ -7,11 +7,13 @@ import logging
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 
 from ..accounts.schemas import Account
 from ..containers.people import People
 from ..errors import Conflict, Forbidden, PlatformError
 from ..operations.running import Progress
+from ..store.types import utcnow
 from .catalog import Catalog, Found, no_database
 from .claims import Claims
 from .cloning import Cloner
@@ -47,7 +49,13 @@ class Loaded:
 
 
 class DatabaseRestore:
-    """Takes databases out of a restored cluster and puts them where they were."""
+    """Takes databases out of a restored cluster and puts them where they were.
+
+    Parameters
+    ----------
+    keep_days
+        For which what was there before is kept.
+    """
 
     def __init__(
         self,
@@ -57,6 +65,7 @@ class DatabaseRestore:
         cloner: Cloner,
         people: People,
         sizes: Sizes,
+        keep_days: int,
     ) -> None:
         self._catalog = catalog
         self._claims = claims
@@ -64,6 +73,7 @@ class DatabaseRestore:
         self._cloner = cloner
         self._people = people
         self._sizes = sizes
+        self._keep = timedelta(days=keep_days)
 
     async def check(self, caller: Account, moves: Sequence[Move]) -> None:
         """See that what databases would replace is the caller's, and can be kept.
@@ -177,7 +187,8 @@ class DatabaseRestore:
             await self._catalog.let_in(move.name, guest.role, role)
         if (kept := there.get(move.kept)) is not None:
             await self._catalog.open(move.kept, kept.role)
-            await self._claims.adopt(move.kept, owner, kept.made, mark)
+            until = utcnow() + self._keep
+            await self._claims.adopt(move.kept, owner, kept.made, mark, kept_until=until)
         self._sizes.forget(move.name)
         await self._claims.measured(await self._sizes.measure([move.name, move.kept]))
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from typing import Any
 
 from ..accounts.schemas import Account
 from ..api.route import Page
 from ..errors import Conflict, Forbidden
+from ..store.types import utcnow
 from .catalog import Catalog
 from .claims import Claims
 from .directory import DatabaseDirectory, Seen
@@ -24,6 +26,8 @@ from .sizes import Sizes
 
 LEAVE_SECONDS = 2.0
 """That sessions have to leave a database which is to be deleted."""
+
+_log = logging.getLogger(__name__)
 
 
 class DatabaseManager:
@@ -142,6 +146,32 @@ class DatabaseManager:
                 "again if you mean that.",
             )
         return DeletedDatabase(name=name)
+
+    async def drop_overdue(self) -> None:
+        """Drop what restores replaced long ago; what somebody is in goes once they are out.
+
+        Raises
+        ------
+        Unavailable
+            The server or the store does not answer.
+        """
+        now = utcnow()
+        owned = (await self._claims.all()).values()
+        overdue = [each for each in owned if each.kept_until and each.kept_until <= now]
+        if not overdue:
+            return
+        there = {each.name: each for each in await self._catalog.list()}
+        accounts = await self._roles.users()
+        for each in overdue:
+            found = there.get(each.name)
+            # One that was dropped is forgotten elsewhere; what is another one's by now stays.
+            if found is None or accounts.get(found.role) != each.owner:
+                continue
+            try:
+                if await asyncio.shield(self._drop(Seen(found, each), force=False)):
+                    _log.info("%s, which a restore had replaced, is dropped", each.name)
+            except Conflict as error:
+                _log.info("%s, which a restore had replaced, stays: %s", each.name, error)
 
     # -- inside --------------------------------------------------------------------------------
 

@@ -159,6 +159,7 @@ class DatabaseDirectory:
             size_bytes=size.size if size else None,
             size_at=size.at if size else None,
             created_at=owned.created_at if owned is not None else seen.found.made,
+            kept_until=owned.kept_until if owned is not None else None,
             system=seen.system,
             over_quota=seen.owner is not None and seen.owner in self._sizes.quota.over,
             read_only=seen.name in self._sizes.quota.shut,

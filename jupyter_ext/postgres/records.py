@@ -27,6 +27,8 @@ class DatabaseRecord(Base):
     """The mark of whoever makes it; None when it is there."""
     size: Mapped[int] = mapped_column(BigInteger, server_default="0")
     """Bytes that count for its owner: as last measured, or as expected while it is made."""
+    kept_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    """When what a restore replaced, and kept as this one, is dropped; None: never."""
 
 
 class DatabaseUse(Base):

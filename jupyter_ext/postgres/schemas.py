@@ -80,6 +80,11 @@ class Database(Model):
     size_bytes: int | None
     size_at: datetime | None = Field(description="When it was measured")
     created_at: datetime | None = Field(description="null where PostgreSQL does not tell")
+    kept_until: datetime | None = Field(
+        None,
+        description="Of what a restore replaced: when it is deleted, or once nobody is in it after "
+        "that; null: it stays",
+    )
     system: bool = Field(description="Every cluster has it, and nobody deletes it")
     over_quota: bool = Field(
         False, description="Its owner's databases are larger than they may be together"

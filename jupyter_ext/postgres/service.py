@@ -154,7 +154,15 @@ class PostgresService:
             self.backups,
             self.taker,
             self._catalog,
-            DatabaseRestore(self._catalog, self._claims, self._roles, cloner, people, self._sizes),
+            DatabaseRestore(
+                self._catalog,
+                self._claims,
+                self._roles,
+                cloner,
+                people,
+                self._sizes,
+                backup_settings.keep_replaced_days,
+            ),
             self.sides,
             operations,
             bus,
@@ -218,8 +226,9 @@ class PostgresService:
             _log.warning("%s", error)
 
     async def _tidy(self) -> None:
-        """Forget what users dropped, and remove what crashes and failures left on the disk."""
+        """Forget what users dropped, and remove what nobody needs any more, or failures left."""
         await forget_gone(self._catalog, self._claims)
+        await self.databases.drop_overdue()
         await self._server.tidy()
         if self.cluster is not None:
             await self._left.sweep(await self.cluster.need())

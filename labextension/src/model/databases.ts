@@ -14,6 +14,8 @@ export interface Database {
   readonly size_bytes: number | null;
   readonly size_at: string | null;
   readonly created_at: string | null;
+  /** Of what a restore replaced: when it is deleted. */
+  readonly kept_until?: string | null;
   /** Every cluster has it, and nobody deletes it. */
   readonly system: boolean;
   /** Its owner's databases are larger than they may be together. */

@@ -24,9 +24,11 @@ export const DatabaseRow = React.memo(function DatabaseRow(props: {
   const run = useCommand();
   const made = moment(database.created_at, language);
   const measured = moment(database.size_at, language);
+  const until = moment(database.kept_until ?? null, language);
   const facts = [
     name,
     made && trans.__('Made %1', made),
+    until && trans.__('What a restore replaced: deleted after %1', until),
     measured && trans.__('Measured %1', measured)
   ];
   const foreign = !system && ![owner, ''].includes(reader.username);
