@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
@@ -44,6 +45,9 @@ PREPARING, KEEPING, DATABASES, FILES, CONTAINERS = (
 """Phases. Up to the second nothing was changed; from the fourth on it goes forward only."""
 
 UNDONE = "The server stopped before anything was put in its place: all is as it was. Restore again."
+
+_BEFORE = re.compile(r"before (?P<name>.+) \d{8}-\d{6}-\d{3}")
+"""What `before_name` makes."""
 
 SHOWN = 3
 """Parts in a text."""
@@ -378,6 +382,8 @@ def _named(name: str, parts: Sequence[Kept]) -> Kept | None:
 
 def before_name(name: str) -> str:
     """Name the snapshot of what was there before something is restored."""
+    if (again := _BEFORE.fullmatch(name)) is not None:
+        name = again["name"]
     head, stamp = "before ", f" {utcnow():%Y%m%d-%H%M%S-%f}"[:-3]
     room = NAME_BYTES - len(head) - len(stamp)
     return head + name.encode()[:room].decode(errors="ignore").rstrip() + stamp

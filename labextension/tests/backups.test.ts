@@ -12,11 +12,13 @@ import {
   nearest,
   reaches,
   restorable,
-  sourceOf,
+  sourceFor,
+  sourcesOf,
   ticksOf,
   toField,
   zoneOf
 } from '../src/model/backups';
+import type { Database } from '../src/model/databases';
 import { BackupStore, restoreProblem } from '../src/model/backupstore';
 import { ApiError, readReply } from '../src/model/reply';
 import { EventSocket } from '../src/model/socket';
@@ -101,8 +103,8 @@ describe('timelines', () => {
     const fresh = backup('fresh', '17:00:00', 1);
     expect(earliest(fresh)).toBe(at('17:00:10'));
     expect(lane(1, [fresh]).live).toEqual({ from: at('17:00:10'), to: NOW });
-    expect(sourceOf([fresh], 1, at('17:30:00'))).toBe(fresh);
-    expect(sourceOf([fresh], 1, at('17:00:05'))).toBeUndefined();
+    expect(sourcesOf([fresh], 1, at('17:30:00'))).toEqual([fresh]);
+    expect(sourcesOf([fresh], 1, at('17:00:05'))).toEqual([]);
   });
 
   it('know which moments they reach, and the nearest of those they do not', () => {
@@ -119,11 +121,50 @@ describe('timelines', () => {
   });
 
   it('are restored from the newest backup before the moment', () => {
-    expect(sourceOf(ALL, 1, at('11:45:00'))?.id).toBe('second');
-    expect(sourceOf(ALL, 1, at('11:00:00'))?.id).toBe('first');
-    expect(sourceOf(ALL, 2, at('11:45:00'))?.id).toBe('first');
-    expect(sourceOf(ALL, 2, NOW)?.id).toBe('third');
-    expect(sourceOf(ALL, 2, at('07:00:00'))).toBeUndefined();
+    const ids = (timeline: number, moment: number) =>
+      sourcesOf(ALL, timeline, moment).map(({ id }) => id);
+    expect(ids(1, at('11:45:00'))).toEqual(['second', 'first']);
+    expect(ids(1, at('11:00:00'))).toEqual(['first']);
+    expect(ids(2, at('11:45:00'))).toEqual(['first']);
+    expect(ids(2, NOW)[0]).toBe('third');
+    expect(ids(2, at('07:00:00'))).toEqual([]);
+  });
+
+  it('offer what any of them has, and what was made since', () => {
+    const older = { ...backup('older', '09:00:00', 1), databases: ['a', 'b'] };
+    const newer = { ...backup('newer', '10:00:00', 1), databases: ['b'] };
+    const sources = [newer, older];
+    const made = (
+      name: string,
+      time: string,
+      kept_until?: string
+    ): Database => ({
+      name,
+      owner: 'ada',
+      size: null,
+      size_bytes: null,
+      size_at: null,
+      created_at: `${DAY}${time}Z`,
+      system: false,
+      kept_until
+    });
+    const now = [
+      made('since', '10:30:00'),
+      made('later', '12:00:00'),
+      made('a.before', '10:10:00', `${DAY}23:00:00Z`),
+      made('postgres', '01:00:00')
+    ];
+    expect(restorable(sources, at('11:00:00'), now)).toEqual([
+      'a',
+      'b',
+      'since'
+    ]);
+    expect(restorable([], at('11:00:00'), now)).toEqual([]);
+    expect(sourceFor(sources, ['a'])).toBe(older);
+    expect(sourceFor(sources, ['b'])).toBe(newer);
+    expect(sourceFor(sources, ['since', 'a'])).toBe(older);
+    expect(sourceFor(sources, ['since'])).toBe(newer);
+    expect(sourceFor([], [])).toBeUndefined();
   });
 
   it('are drawn from the first backup to now, and never as nothing', () => {
@@ -297,7 +338,10 @@ describe('the backups', () => {
 
   it('offer what is restored alone, which PostgreSQL’s own are not', () => {
     const databases = ['zoo', 'postgres', 'Shop', 'template1'];
-    expect(restorable({ ...FIRST, databases })).toEqual(['Shop', 'zoo']);
+    expect(restorable([{ ...FIRST, databases }], NOW, [])).toEqual([
+      'Shop',
+      'zoo'
+    ]);
   });
 
   it('say what is wrong with a moment', () => {

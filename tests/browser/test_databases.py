@@ -188,7 +188,7 @@ def test_a_database_is_cloned_and_deleted_while_somebody_is_in_it(
     session = psycopg.connect(url.removesuffix("mydb") + "copy")
     assert session.execute("SELECT count(*) FROM runs").fetchone() == (0,)
     lab.choose(row(lab, "copy"), "Delete…")
-    expect(lab.dialog()).to_contain_text("can’t be undone")
+    expect(lab.dialog()).to_contain_text("Only a backup that has it")
     lab.dialog().get_by_label("Type copy to delete it").fill("mydb")
     submit(lab, "Delete")
     expect(problem(lab, "Type copy to delete it")).to_have_text("This is not its name.")

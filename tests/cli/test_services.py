@@ -8,6 +8,7 @@ import pytest
 
 from ..client.speaker import Speaker
 from .conftest import Pig
+from .test_backups import somebody
 
 
 def one(name: str, status: str, kind: str = "process", **more: Any) -> dict[str, Any]:
@@ -61,6 +62,28 @@ def test_the_server_is_not_ended_unasked(pig: Pig, speaker: Speaker) -> None:
     assert acts(speaker) == []
     assert pig("stop", "cron").code == 0
     assert acts(speaker) == ["cron/stop"]
+
+
+@pytest.mark.parametrize("verb", ["stop", "restart"])
+def test_everybodys_databases_are_not_ended_unasked(pig: Pig, speaker: Speaker, verb: str) -> None:
+    ran = pig(verb, "postgres")
+    assert ran.code == 2
+    assert "--yes" in ran.err
+    assert acts(speaker) == []
+    assert pig(verb, "--yes", "postgres").code == 0
+    assert acts(speaker) == [f"postgres/{verb}"]
+
+
+def test_the_question_says_what_ends(
+    pig: Pig, speaker: Speaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    somebody(monkeypatch, "n\n")
+    ran = pig("stop", "postgres")
+    assert "Stop postgres? Then everybody's sessions in databases end. [y/N]" in ran.err
+    assert acts(speaker) == []
+    somebody(monkeypatch, "y\n")
+    assert pig("restart", "postgres").code == 0
+    assert acts(speaker) == ["postgres/restart"]
 
 
 def test_unknown_service_is_code_3(pig: Pig, speaker: Speaker) -> None:

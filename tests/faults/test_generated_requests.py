@@ -51,7 +51,9 @@ def as_it_is(ctx, value):
     return {"data": value}
 
 
-TIMEOUT = 30
+TIMEOUT = 120
+"""Seconds: a request that does not ask for an answer at once waits for its backup or restore."""
+
 ROUNDS = 20
 
 
@@ -177,6 +179,9 @@ class Recorder:
                 text = "" if endless else reply.read().decode(errors="replace")
                 status = reply.status_code
         except httpx.InvalidURL:
+            return 0
+        except httpx.TimeoutException:
+            self.problems.append(f"{label} {options} -> no answer within {TIMEOUT} s")
             return 0
         self.classes[label][status // 100] += 1
         # A page is not to be had at each `host` that its link may be asked for.

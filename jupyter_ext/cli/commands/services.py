@@ -19,6 +19,12 @@ from .complete import service_names
 OWN = "jupyter"
 """The server that answers; it comes last where all are asked for."""
 
+ENDS = {
+    "postgres": "everybody's sessions in databases end",
+    OWN: "this server goes with its kernels, and what is not saved in them",
+}
+"""What else ends with a service, in the order of the question."""
+
 PATIENCE = 180.0
 COMES_BACK = 120.0
 """Seconds."""
@@ -56,7 +62,7 @@ def stop(session: Session, service: str | None, yes: bool) -> View:
     if (left := _left(session, service)) is not None:
         return left
     asked = _asked(session, service, ("running", "starting", "failed"))
-    _confirm(session, asked, yes, "Stop the server too, and shut its kernels down?")
+    _confirm(session, "Stop", asked, yes)
     return _each(session, "stop", "Stopped", asked)
 
 
@@ -67,7 +73,7 @@ def stop(session: Session, service: str | None, yes: bool) -> View:
 def restart(session: Session, service: str | None, yes: bool) -> View:
     """Restart a service, or all that run: the server itself last, without its kernels."""
     asked = _asked(session, service, ("running", "failed"))
-    _confirm(session, asked, yes, "Restart the server too, and shut its kernels down?")
+    _confirm(session, "Restart", asked, yes)
     return _each(session, "restart", "Restarted", asked)
 
 
@@ -127,12 +133,14 @@ def _left(session: Session, service: str | None) -> View | None:
     return None
 
 
-def _confirm(session: Session, names: Sequence[str], yes: bool, question: str) -> None:
-    if yes or OWN not in names:
+def _confirm(session: Session, verb: str, names: Sequence[str], yes: bool) -> None:
+    ends = [words for name, words in ENDS.items() if name in names]
+    if yes or not ends:
         return
     if not session.console.interactive:
         raise click.UsageError("Nobody is there to be asked: add --yes.")
-    click.confirm(question, abort=True, err=True)
+    which = ", ".join(map(clean, names))
+    click.confirm(f"{verb} {which}? Then {', and '.join(ends)}.", abort=True, err=True)
 
 
 def _each(session: Session, verb: str, done: str, names: Sequence[str]) -> View:

@@ -6,12 +6,15 @@ from collections.abc import Sequence
 
 import click
 
+from ...client.things import Thing
 from ..lazy import Group
 from ..session import Session, pass_session
 from ..views import Column, Done, Table, View, ago, clean
 from .complete import snapshot_names, user_names
 
 GROUPS = ("databases", "files", "containers")
+GROUP_OF = {"cluster": "databases", "database": "databases", "container": "containers"}
+"""By a part's kind."""
 
 COLUMNS = [
     Column("NAME", lambda s: s["name"]),
@@ -88,7 +91,8 @@ def create_snapshot(
 def restore_snapshot(session: Session, name: str, parts: Sequence[str], yes: bool) -> View:
     """Bring back what a snapshot holds; what is there now becomes a snapshot of its own."""
     if not yes:
-        _ask(session, f"Replace {', '.join(map(clean, parts)) or 'all'} by what {clean(name)} has?")
+        _tell(session, session.client.snapshots.get(name), parts)
+        _ask(session, "Restore?")
     session.timeout = max(session.timeout, PATIENCE)
     with session.progress(f"Restoring {name}") as progress:
         made = session.client.snapshots.restore(name, parts=parts or None, progress=progress)
@@ -117,6 +121,25 @@ def delete_snapshot(session: Session, name: str, owner: str | None, yes: bool) -
     for left in gone["left"]:
         session.say(f"The image {clean(left)} stays: a container is based on it.")
     return Done(f"Deleted {name}, which frees {gone['freed']}.", gone, name)
+
+
+def _tell(session: Session, found: Thing, parts: Sequence[str]) -> None:
+    """Say what a restore would do."""
+    chosen = [
+        part["name"]
+        for part in found["parts"]
+        if part["state"] == "kept"
+        and (not parts or {part["name"], GROUP_OF.get(part["kind"])} & {*parts})
+    ]
+    which = ", ".join(map(clean, chosen)) or "nothing"
+    session.say(
+        f"{clean(found['name'])}, taken {ago(found['created_at'])}, would replace: {which}."
+    )
+    if any(name.startswith("database:") for name in chosen):
+        session.say("The sessions in these databases end.")
+    elif "cluster" in chosen:
+        session.say("The cluster is everybody's databases: all sessions end.")
+    session.say("What is there now becomes a snapshot of its own, which brings it back.")
 
 
 def _ask(session: Session, question: str) -> None:

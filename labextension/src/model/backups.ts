@@ -1,3 +1,5 @@
+import type { Database } from './databases';
+
 /** A stretch of moments that can be restored, both ends included. */
 export interface Window {
   readonly timeline: number;
@@ -197,15 +199,15 @@ export function nearest({ spans, live }: Lane, moment: number): number | null {
   return best;
 }
 
-/** The newest backup from which a moment of a timeline can be restored. */
-export function sourceOf(
+/** The backups from which a moment of a timeline can be restored, newest first. */
+export function sourcesOf(
   backups: Iterable<Backup>,
   timeline: number,
   moment: number
-): Backup | undefined {
+): readonly Backup[] {
   return [...backups]
     .sort((a, b) => Date.parse(b.created_at) - Date.parse(a.created_at))
-    .find(
+    .filter(
       backup =>
         earliest(backup) <= moment &&
         (backup.timeline === timeline ||
@@ -216,9 +218,38 @@ export function sourceOf(
     );
 }
 
-/** The databases that can be restored from a backup one by one. */
-export function restorable({ databases }: Backup): readonly string[] {
-  return databases
+/** Of backups that reach a moment, the one from which databases are restored. */
+export function sourceFor(
+  sources: readonly Backup[],
+  databases: readonly string[]
+): Backup | undefined {
+  // What none has was made since, and comes from the WAL.
+  const had = databases.filter(name =>
+    sources.some(backup => backup.databases.includes(name))
+  );
+  const hasAll = (backup: Backup) =>
+    had.every(name => backup.databases.includes(name));
+  return sources.find(hasAll) ?? sources[0];
+}
+
+/** The databases that can be restored one by one from backups that reach a moment. */
+export function restorable(
+  sources: readonly Backup[],
+  moment: number,
+  databases: Iterable<Database>
+): readonly string[] {
+  if (!sources.length) {
+    return [];
+  }
+  const since = [...databases].filter(
+    ({ created_at, kept_until }) =>
+      !kept_until && created_at && Date.parse(created_at) <= moment
+  );
+  const names = [
+    ...sources.flatMap(backup => backup.databases),
+    ...since.map(({ name }) => name)
+  ];
+  return [...new Set(names)]
     .filter(name => !SYSTEM.includes(name))
     .sort((a, b) => a.localeCompare(b));
 }

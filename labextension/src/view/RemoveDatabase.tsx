@@ -27,11 +27,12 @@ export function RemoveDatabase(
     <div className="jx-Remove jx-RemoveDatabase">
       <p>
         {database.size_bytes === null
-          ? trans.__('Everything in it is deleted. This can’t be undone.')
+          ? trans.__('Everything in it is deleted.')
           : trans.__(
-              'Everything in it is deleted, %1. This can’t be undone.',
+              'Everything in it is deleted, %1.',
               bytes(database.size_bytes)
-            )}
+            )}{' '}
+        {trans.__('Only a backup that has it brings it back.')}
       </p>
       <Field
         label={trans.__('Type %1 to delete it', database.name)}

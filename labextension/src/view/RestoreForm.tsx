@@ -9,7 +9,8 @@ import {
   restorable,
   Restore,
   RestoreMode,
-  sourceOf,
+  sourceFor,
+  sourcesOf,
   toField,
   zoneOf
 } from '../model/backups';
@@ -48,8 +49,9 @@ export function RestoreForm(props: {
   const desk = useDesk();
   const { backups, trans, language } = desk;
   const { items } = useListed(backups);
+  const there = useListed(desk.databases).items;
   const [now] = React.useState(Date.now);
-  const { admin } = readerOf(desk);
+  const { admin, username } = readerOf(desk);
   const all = React.useMemo(() => [...(items?.values() ?? [])], [items]);
   const lanes = lanesOf(all, now);
   const [timeline, setTimeline] = React.useState(begin.timeline);
@@ -61,12 +63,16 @@ export function RestoreForm(props: {
   const [dry, setDry] = React.useState<Dry | null>(null);
 
   const moment = fromField(text);
-  const source = moment === null ? undefined : sourceOf(all, timeline, moment);
-  const offered = source ? restorable(source) : [];
+  const sources = moment === null ? [] : sourcesOf(all, timeline, moment);
+  const own = [...(there?.values() ?? [])].filter(
+    ({ owner }) => admin || owner === username
+  );
+  const offered = moment === null ? [] : restorable(sources, moment, own);
   // The only one need not be chosen.
   const databases =
     chosen?.filter(name => offered.includes(name)) ??
     (offered.length === 1 ? offered : []);
+  const source = sourceFor(sources, whole ? [] : databases);
   const word = trans.__('restore');
   const replacesAll = whole && mode === 'in_place';
   const agreed = !replacesAll || typed.trim().toLowerCase() === word;

@@ -17,6 +17,17 @@ export function RestorePlan(props: { plan: Restore }): React.ReactElement {
       </dt>
       <dd>{trans.__('%1 (timeline %2)', back, plan.timeline)}</dd>
       {plan.mode === 'side' ? <Beside plan={plan} /> : <InPlace plan={plan} />}
+      {plan.mode === 'in_place' &&
+        (plan.cluster || plan.databases.length > 0) && (
+          <>
+            <dt>{trans.__('Loses')}</dt>
+            <dd>
+              {trans.__(
+                'what was written there after that moment; it is in what is kept'
+              )}
+            </dd>
+          </>
+        )}
       <dt>{trans.__('Needs')}</dt>
       <dd>
         {trans.__(
