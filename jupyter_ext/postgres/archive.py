@@ -75,7 +75,10 @@ class RecoveryWindow:
     backups: tuple[str, ...]
 
     def __str__(self) -> str:
-        return f"{self.first.isoformat()} to {self.last.isoformat()} (timeline {self.timeline})"
+        # Whole seconds that are in it.
+        ends = (self.first + timedelta(microseconds=999_999), self.last)
+        first, last = (f"{each:%Y-%m-%d %H:%M:%S}" for each in ends)
+        return f"{first} to {last} UTC (timeline {self.timeline})"
 
 
 class Archive:

@@ -259,11 +259,9 @@ class PgBackRest:
                 good = [each for each in usable if each is not None and each.earliest <= moment]
                 return max(good, key=lambda each: each.stop), window
         there = "; ".join(str(each) for each in windows) or "there are none yet"
-        raise InvalidRequest(
-            f"{moment.astimezone(UTC).isoformat()} can't be restored on timeline {wanted}. "
-            f"Moments that can: {there}.",
-            fields={"target_time": f"must be in a recovery window ({there})"},
-        )
+        asked = f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+        problem = f"{asked} can't be restored on timeline {wanted}; moments that can: {there}"
+        raise InvalidRequest(fields={"target_time": problem})
 
     async def delete(self, label: str, ids: Mapping[str, str] | None = None) -> None:
         """Remove a backup, and the WAL that is older than all that are left.
