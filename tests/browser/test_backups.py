@@ -169,12 +169,24 @@ def test_a_moment_is_picked_read_about_and_gone_back_to(open_lab: OpenLab, shop:
 def test_a_moment_is_left_beside_and_its_address_copied(open_lab: OpenLab, shop: Shop) -> None:
     run(shop.url, "INSERT INTO log VALUES (4)")
     before = shop.rows()
+    with shop.server.client() as client:
+        client.post("databases", json={"name": "stall"}).raise_for_status()
+    # The field has whole seconds.
+    time.sleep(1.1)
+    since = datetime.now().astimezone()
     lab = open_lab(shop.server)
     view(lab, "Data")
     dialog, plan = ask_for_the_way_back(lab), lab.dialog().locator(".jx-RestorePlan")
-    dialog.get_by_label("Moment", exact=True).fill(
-        shop.moment.astimezone().strftime("%Y-%m-%dT%H:%M:%S")
-    )
+    # What was made since the last backup can be restored, to the moments since it is there.
+    moment = dialog.get_by_label("Moment", exact=True)
+    moment.fill(since.strftime("%Y-%m-%dT%H:%M:%S"))
+    made_since = dialog.get_by_role("checkbox", name="stall")
+    made_since.check()
+    expect(plan).to_contain_text("stall.before-")
+    expect(plan).to_contain_text("what was written there after that moment")
+    moment.fill(shop.moment.astimezone().strftime("%Y-%m-%dT%H:%M:%S"))
+    expect(made_since).to_have_count(0)
+    dialog.get_by_role("checkbox", name="shop").check()
     expect(plan).to_contain_text("shop.before-")
     dialog.get_by_label("Where to", exact=True).select_option("Beside it, under a new port")
     expect(plan).to_contain_text("nothing: it is left beside")
@@ -195,6 +207,7 @@ def test_a_moment_is_left_beside_and_its_address_copied(open_lab: OpenLab, shop:
         assert there == [(1,), (2,)]
         assert shop.rows() == before
         client.delete(f"restores/{side['id']}").raise_for_status()
+        client.delete("databases/stall").raise_for_status()
     submit(lab, "Close")
     expect(lab.dialog()).to_have_count(0)
 
