@@ -180,6 +180,7 @@ def test_what_a_crash_left_of_making_it_is_no_cluster(folder: Path, home: Path) 
         assert not half.exists()
 
 
+@pytest.mark.slow
 def test_a_new_one_whose_making_was_cut_off_is_put_into_its_place(folder: Path, home: Path) -> None:
     config = settings(folder, stop_with_server=True)
     with jupyter.jupyter_server(config=config, home=home) as server, server.client() as client:
