@@ -68,4 +68,7 @@ if ! fresh python "dev $inputs" && ! fresh python "$extras $inputs"; then
   done_with python "$extras $inputs"
 fi
 scripts/panel.sh install
-if [ "$purpose" = test ]; then scripts/hub_proxy.sh >/dev/null; fi
+if [ "$purpose" = test ]; then
+  scripts/hub_proxy.sh >/dev/null
+  scripts/jupysql.sh >/dev/null
+fi

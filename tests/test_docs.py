@@ -48,3 +48,9 @@ def test_changelog_has_this_version() -> None:
     from jupyter_ext import __version__
 
     assert f"## {__version__}" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+
+
+def test_no_half_of_a_merge_is_left() -> None:
+    words = ["git", "grep", "-nE", "^(<{7}|>{7}) ", "--", "."]
+    done = subprocess.run(words, cwd=ROOT, capture_output=True, check=False)
+    assert (done.returncode, done.stdout.decode()) == (1, "")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
+from ..engines.jupyter import ROOT
 from ..engines.kernels import Kernel, errors, texts
 from ..engines.scratch import wait_until
 from .conftest import Desk
@@ -122,6 +124,37 @@ def test_the_password_file_goes_with_its_kernel(notebook: Notebook, desk: Desk) 
     wait_until(lambda: not ended_file.exists(), "the end of the file")
     ended.stop()
     notebook.text("%database drop --yes later")
+
+
+def test_jupysql_asks_the_open_database_and_shows_no_password(
+    notebook: Notebook, desk: Desk
+) -> None:
+    found = subprocess.run(
+        [ROOT / "scripts" / "jupysql.sh"], capture_output=True, text=True, timeout=300, check=True
+    )
+    environ = {
+        **desk.server.environ,
+        "PIG_API_KEY": notebook.client.headers["X-API-Key"],
+        "PYTHONPATH": f"{found.stdout.strip()}:{ROOT}",
+        # It would tell its makers.
+        "PLOOMBER_STATS_ENABLED": "false",
+    }
+    for name in ("asked", "it's second"):
+        notebook.text(f'%database create "{name}"')
+    book = Notebook(Kernel(environ), notebook.client, [])
+    try:
+        book.text("%load_ext jupyter_ext")
+        for name in ("asked", "it's second"):
+            assert "%sql" in book.text(f'%database use "{name}"')
+            assert f"| {name} " in book.text("%sql SELECT current_database() AS name, 1 AS one")
+        connections = book.text("%sql --connections")
+        assert "asked" in connections
+        secret = notebook.client.get("databases/asked/connection").json()["password"]
+        assert secret not in json.dumps(book.shown, default=str)
+    finally:
+        book.kernel.stop()
+    for name in ("asked", "it's second"):
+        notebook.text(f'%database drop --yes --force "{name}"')
 
 
 def _using(desk: Desk, notebook: Notebook, name: str) -> tuple[Kernel, Path]:
