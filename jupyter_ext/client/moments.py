@@ -66,8 +66,10 @@ def backup_for(
     fitting = [
         each for each in before if _earliest(each) <= to and timeline in _timelines(each, to)
     ]
+    # What none has was made since, and comes from the WAL.
+    had = {name for name in databases if any(name in each.databases for each in fitting)}
     for each in fitting:
-        if {*databases} <= {*each.databases}:
+        if had <= {*each.databases}:
             return each
     # Where none fits, the server names the moments that can be restored.
     return (fitting or before or backups)[0]

@@ -42,6 +42,15 @@ def test_nothing_is_replaced_unasked_and_what_would_be_is_said(pig: Pig, speaker
     assert restores(speaker) == []
 
 
+def test_a_part_that_it_does_not_have_is_refused_with_those_that_it_has(
+    pig: Pig, speaker: Speaker
+) -> None:
+    ran = pig("snapshot", "restore", "--part", "container:box", "week 1")
+    assert ran.code == 2
+    assert "week 1 has database:shop, files" in ran.err
+    assert restores(speaker) == []
+
+
 def test_whoever_agrees_has_it_done(
     pig: Pig, speaker: Speaker, monkeypatch: pytest.MonkeyPatch
 ) -> None:

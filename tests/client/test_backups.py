@@ -67,7 +67,8 @@ def test_what_is_known_to_the_second_is_good_from_the_next_one_on() -> None:
 
 
 @pytest.mark.parametrize(
-    ("names", "found"), [("a", "newest"), ("b", "late"), ("bc", "early"), ("d", "newest")]
+    ("names", "found"),
+    [("a", "newest"), ("b", "late"), ("bc", "early"), ("d", "newest"), ("bd", "late")],
 )
 def test_databases_begin_with_a_backup_that_was_taken_for_them(names: str, found: str) -> None:
     to = NOON.replace(hour=17)

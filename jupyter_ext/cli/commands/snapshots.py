@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import click
 
 from ...client.things import Thing
+from ...errors import InvalidRequest
 from ..lazy import Group
 from ..session import Session, pass_session
 from ..views import Column, Done, Table, View, ago, clean
@@ -91,7 +92,7 @@ def create_snapshot(
 def restore_snapshot(session: Session, name: str, parts: Sequence[str], yes: bool) -> View:
     """Bring back what a snapshot holds; what is there now becomes a snapshot of its own."""
     if not yes:
-        _tell(session, session.client.snapshots.get(name), parts)
+        session.console.note(_planned(session.client.snapshots.get(name), parts))
         _ask(session, "Restore?")
     session.timeout = max(session.timeout, PATIENCE)
     with session.progress(f"Restoring {name}") as progress:
@@ -123,23 +124,31 @@ def delete_snapshot(session: Session, name: str, owner: str | None, yes: bool) -
     return Done(f"Deleted {name}, which frees {gone['freed']}.", gone, name)
 
 
-def _tell(session: Session, found: Thing, parts: Sequence[str]) -> None:
-    """Say what a restore would do."""
+def _planned(found: Thing, parts: Sequence[str]) -> str:
+    """Say what a restore would do.
+
+    Raises
+    ------
+    InvalidRequest
+        None of these parts is in it.
+    """
+    there = [part for part in found["parts"] if part["state"] == "kept"]
     chosen = [
         part["name"]
-        for part in found["parts"]
-        if part["state"] == "kept"
-        and (not parts or {part["name"], GROUP_OF.get(part["kind"])} & {*parts})
+        for part in there
+        if not parts or {part["name"], GROUP_OF.get(part["kind"])} & {*parts}
     ]
-    which = ", ".join(map(clean, chosen)) or "nothing"
-    session.say(
-        f"{clean(found['name'])}, taken {ago(found['created_at'])}, would replace: {which}."
-    )
+    if not chosen:
+        names = ", ".join(part["name"] for part in there) or "nothing"
+        raise InvalidRequest(fields={"parts": f"{clean(found['name'])} has {clean(names)}"})
+    which = ", ".join(map(clean, chosen))
+    lines = [f"{clean(found['name'])}, taken {ago(found['created_at'])}, would replace: {which}."]
     if any(name.startswith("database:") for name in chosen):
-        session.say("The sessions in these databases end.")
+        lines.append("The sessions in these databases end.")
     elif "cluster" in chosen:
-        session.say("The cluster is everybody's databases: all sessions end.")
-    session.say("What is there now becomes a snapshot of its own, which brings it back.")
+        lines.append("The cluster is everybody's databases: all sessions end.")
+    lines.append("What is there now becomes a snapshot of its own, which brings it back.")
+    return "\n".join(lines)
 
 
 def _ask(session: Session, question: str) -> None:
