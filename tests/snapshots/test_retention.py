@@ -9,6 +9,7 @@ from sqlalchemy import update
 from jupyter_ext.accounts.records import UserRecord
 from jupyter_ext.snapshots.book import BEFORE, KEPT, SnapshotBook
 from jupyter_ext.snapshots.records import SnapshotRecord
+from jupyter_ext.snapshots.restores import before_name
 from jupyter_ext.store import Store
 from jupyter_ext.store.types import utcnow
 
@@ -50,3 +51,12 @@ async def test_the_oldest_are_overdue_and_never_the_newest(store: Store) -> None
         "ben-80-before",
         *(f"ann-{days}-before" for days in (50, 40, 3, 2)),
     ]
+
+
+def test_what_was_before_what_was_before_is_named_once() -> None:
+    name = before_name("week 1")
+    again = before_name(name)
+    assert again.startswith("before week 1 2")
+    assert len(again) == len(name)
+    assert before_name("before lunch").startswith("before before lunch ")
+    assert len(before_name("é" * 60).encode()) <= 63
