@@ -184,8 +184,11 @@ class Recorder:
             self.problems.append(f"{label} {options} -> no answer within {TIMEOUT} s")
             return 0
         self.classes[label][status // 100] += 1
-        # A page is not to be had at each `host` that its link may be asked for.
-        unreachable = status == 503 and operation.endswith("/open")
+        # A page is not to be had at each `host` that its link may be asked for; and what another
+        # request deleted is pulled from no registry here.
+        unreachable = status == 503 and (
+            operation.endswith("/open") or "looks for its GPUs: The image" in text
+        )
         if status >= 500 and not unreachable:
             self.problems.append(f"{label} {options} -> {status} {text[:300]}")
         elif status >= 400:
