@@ -189,6 +189,7 @@ class PgBackRest:
                 progress=progress,
                 on_line=read,
                 deadline=None,
+                stall=STALL_SECONDS,
                 level="detail",
             )
 

@@ -58,6 +58,21 @@ async def test_a_restore_that_hangs_is_ended(
     await world.backups.restore(target, made.label)
 
 
+async def test_a_backup_that_hangs_is_ended(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    await world.backups.backup(BackupKind.FULL)
+    monkeypatch.setattr(pgbackrest, "STALL_SECONDS", STALL)
+    stop = partial(told, world, signal.SIGSTOP, helpers=True)
+
+    with pytest.raises(Unavailable, match="read and wrote nothing"):
+        await world.backups.backup(BackupKind.FULL, progress=lambda _: stop())
+
+    assert processes_of(world.cluster.folder / "pgbackrest") == []
+    assert len((await world.backups.info()).backups) == 1
+    monkeypatch.undo()
+    await world.backups.backup(BackupKind.FULL)
+    assert len((await world.backups.info()).backups) == 2
+
+
 async def test_a_verification_that_hangs_is_ended(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
