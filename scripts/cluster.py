@@ -5,18 +5,13 @@ So does the editor, where that was killed.
 
 from __future__ import annotations
 
-import asyncio
 import sys
 
 from jupyter_ext.client.discovery import default_home
 from jupyter_ext.errors import PlatformError
-from jupyter_ext.postgres.cluster import Cluster
-from jupyter_ext.postgres.settings import PostgresSettings
+from jupyter_ext.postgres import alone
+from jupyter_ext.postgres.files import Record
 from jupyter_ext.services.child import end_left
-
-
-async def nobody(identifier: str) -> None:
-    """Claim nothing: what is stopped serves nobody."""
 
 
 def main() -> int:
@@ -24,17 +19,18 @@ def main() -> int:
     home = default_home()
     for name in end_left(home, wanted=True):
         print(f"{name}, which a killed server had left, is stopped.", file=sys.stderr)
-    cluster = Cluster(PostgresSettings(), home, "", nobody)
-    if not cluster.made:
-        return 0
     try:
-        asyncio.run(cluster.stop())
+        if alone.stop(home):
+            print("PostgreSQL is stopped.", file=sys.stderr)
+        if alone.runs(home):
+            print("error: a server uses PostgreSQL; end that first.", file=sys.stderr)
+            return 1
+        record = Record.read(home)
     except PlatformError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    print("PostgreSQL is stopped.", file=sys.stderr)
-    if cluster.log is not None:
-        print(f"Its databases lie in {cluster.log.parent}.", file=sys.stderr)
+    if record is not None:
+        print(f"Its databases lie in {record.folder}.", file=sys.stderr)
     return 0
 
 

@@ -19,8 +19,9 @@ import psutil
 import psycopg
 import pytest
 
+from jupyter_ext.cli.program import run
 from jupyter_ext.errors import Unavailable
-from jupyter_ext.postgres import files
+from jupyter_ext.postgres import alone, files
 from jupyter_ext.postgres.processes import SystemUser
 
 from ..engines import clusters, jupyter
@@ -79,7 +80,9 @@ def test_it_is_made_with_the_first_database_and_belongs_to_no_root(folder: Path)
             assert stat.S_IMODE(mode) == 0o700
 
 
-def test_it_outlives_the_server_and_is_found_again(folder: Path, home: Path) -> None:
+def test_it_outlives_the_server_and_is_found_again(
+    folder: Path, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with jupyter.jupyter_server(config=settings(folder), home=home) as server:
         with server.client() as client:
             url = make(client, "lasting")["connection_url"]
@@ -99,6 +102,18 @@ def test_it_outlives_the_server_and_is_found_again(folder: Path, home: Path) -> 
                 assert "lasting" in names
                 assert clusters.postmasters(folder) == [pid]
                 assert connection.execute("SELECT 1").fetchone() == (1,)
+                # Who has a server has that one stop it.
+                assert not alone.stop(home)
+
+    for name in ("PIG_URL", "JUPYTER_EXT_URL", "PIG_CONFIG"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("PIG_HOME", str(home))
+    # Nobody is there to be asked, then nobody need be.
+    for words, code, left in (([], 2, [pid]), (["--yes"], 0, []), (["--yes"], 1, [])):
+        assert run(["stop", *words, "postgres"]) == code
+        assert clusters.postmasters(folder) == left
+    with jupyter.jupyter_server(config=settings(folder), home=home) as third:
+        wait_until(lambda: running(third), "the cluster to start")
 
 
 def test_it_is_started_with_the_server_where_it_does_not_run(folder: Path, home: Path) -> None:

@@ -19,8 +19,10 @@ from .complete import service_names
 OWN = "jupyter"
 """The server that answers; it comes last where all are asked for."""
 
+DATABASES = "postgres"
+
 ENDS = {
-    "postgres": "everybody's sessions in databases end",
+    DATABASES: "everybody's sessions in databases end",
     OWN: "this server goes with its kernels, and what is not saved in them",
 }
 """What else ends with a service, in the order of the question."""
@@ -59,7 +61,7 @@ def start(session: Session, service: str | None) -> View:
 @pass_session
 def stop(session: Session, service: str | None, yes: bool) -> View:
     """Stop a service, or all: the server itself last, with its kernels."""
-    if (left := _left(session, service)) is not None:
+    if (left := _left(session, service, yes)) is not None:
         return left
     asked = _asked(session, service, ("running", "starting", "failed"))
     _confirm(session, "Stop", asked, yes)
@@ -116,19 +118,26 @@ def _asked(session: Session, service: str | None, states: Sequence[str]) -> list
     return sorted(found, key=lambda name: name == OWN)
 
 
-def _left(session: Session, service: str | None) -> View | None:
-    """Without a server, stop what one that was killed left; None where there is a server."""
+def _left(session: Session, service: str | None, yes: bool) -> View | None:
+    """Without a server, stop what outlived it; None where there is a server."""
     try:
         _ = session.client
     except Unavailable:
         from ...client.discovery import default_home
+        from ...postgres import alone
         from ...services.child import end_left
 
         named = session.environ.get("PIG_HOME")
         home = Path(named).expanduser() if named else default_home(session.environ)
-        if not (ended := end_left(home, service, wanted=False)):
+        databases = service in (None, DATABASES) and alone.runs(home)
+        if databases:
+            _confirm(session, "Stop", [DATABASES], yes)
+        ended = end_left(home, service, wanted=False)
+        if databases and alone.stop(home):
+            ended.append(DATABASES)
+        if not ended:
             raise
-        text = f"Stopped {', '.join(ended)}, which a killed server had left."
+        text = f"Stopped {', '.join(ended)}, which went on without a server."
         return Done(text, [Thing({"name": name, "status": "stopped"}) for name in ended])
     return None
 
