@@ -39,7 +39,8 @@ class Page(BaseHTTPRequestHandler):
 def main() -> None:
     moment = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
     print(f"[{moment}] the editor begins, its token={SECRET}, password: hunter2", flush=True)
-    if "--dies" in sys.argv:
+    dies_until = "--dies-until" in sys.argv and not Path(sys.argv[-1]).exists()
+    if dies_until or "--dies" in sys.argv:
         print(f"[{moment}] no room for an editor", flush=True)
         sys.exit(3)
     if "--forks" in sys.argv:

@@ -15,6 +15,7 @@ import psutil
 import pytest
 
 from jupyter_ext.errors import Unavailable
+from jupyter_ext.services import supervised as supervising
 from jupyter_ext.services.child import Child, end, spawn
 from jupyter_ext.services.supervised import Ended, Supervised
 
@@ -138,3 +139,40 @@ async def test_one_that_dies_at_once_is_told_and_its_words_apart(tmp_path: Path)
     await dying.stop()
     assert dying.state().status == "stopped"
     await dying.end(leave=False)
+
+
+async def test_pauses_grow_and_begin_anew_after_one_that_lived(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pauses: list[float] = []
+    sleep = asyncio.sleep
+
+    async def hurry(seconds: float) -> None:
+        """Pass over what would take minutes, and remember it."""
+        if seconds in supervising.BACKOFF:
+            pauses.append(seconds)
+            seconds /= 100
+        await sleep(seconds)
+
+    monkeypatch.setattr(asyncio, "sleep", hurry)
+    monkeypatch.setattr(supervising, "STEADY", 0.5)
+    opened = tmp_path / "opened"
+    editor = supervised(tmp_path, "--dies-until", str(opened))
+    await editor.begin()
+    try:
+        with pytest.raises(Ended):
+            await editor.start()
+        await until(lambda: len(pauses) >= 6)
+        assert pauses[:6] == [1, 2, 5, 15, 60, 60]
+        opened.touch()
+        await until(lambda: editor.state().status == "running")
+        # Longer than what counts as steady here.
+        await sleep(1.5)
+        pauses.clear()
+        first = editor.child
+        assert first is not None
+        os.kill(first.pid, signal.SIGKILL)
+        await until(lambda: editor.child not in (first, None) and bool(pauses))
+        assert pauses[0] == 1
+    finally:
+        await editor.end(leave=False)
