@@ -15,9 +15,12 @@ from jupyter_ext.postgres.backup_info import BackupKind
 from jupyter_ext.postgres.marker import mark
 from jupyter_ext.postgres.pgbackrest import PgBackRest
 from jupyter_ext.postgres.repository import Bucket, Repository
+from tests.engines import clusters
 from tests.engines.desk_cluster import DeskCluster
 from tests.engines.object_store import ObjectStore, object_store
 
+from .test_backups import desk_in, taken
+from .test_restores import restored, rows, table, write
 from .world import world_in
 
 pytestmark = pytest.mark.postgres
@@ -63,6 +66,36 @@ async def test_a_moment_is_restored_from_an_encrypted_bucket(
     assert (await world.backups.verify()).good
     await world.backups.delete(part.label)
     assert f"team/backup/main/{part.label}/" not in store.objects("backups")
+
+
+@pytest.mark.slow
+def test_a_server_that_is_told_of_a_bucket_keeps_its_backups_there(store: ObjectStore) -> None:
+    with clusters.cluster_folder() as folder:
+        ca_file = folder / "ca.pem"
+        shutil.copy(store.ca_file, ca_file)
+        ca_file.chmod(0o644)
+        told = {
+            "bucket": "backups",
+            "endpoint": store.endpoint,
+            "region": "eu-west-1",
+            "access_key": "key",
+            "secret_key": "hidden",
+            "ca_file": str(ca_file),
+            "path_style": True,
+            "encrypted": True,
+            "repository": "team/of/ours",
+        }
+        with desk_in(folder, BackupSettings=told) as desk, desk.user("far") as user:
+            url = table(user, "away")
+            write(url, 1)
+            backup = taken(user)
+            write(url, 2)
+
+            assert "team/of/ours/backup/main/" in store.objects("backups")
+            assert not list(folder.glob("*/backups"))
+            restored(user, backup, databases=["away"])
+            assert rows(url) == [1]
+            assert "hidden" not in desk.server.log
 
 
 # pgBackRest tries for a minute.
