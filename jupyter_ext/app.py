@@ -301,8 +301,8 @@ class JupyterExt(ExtensionApp):
             for name in file.unknown():
                 self.log.warning("%s: %s means nothing", file.path, name)
             self.update_config(file.traits())
-            if level := file.get("logging", "level"):
-                logging.getLogger("jupyter_ext").setLevel(level.upper())
+            if level := file.log_level():
+                logging.getLogger("jupyter_ext").setLevel(level)
         except BadSettings as error:
             raise TraitError(str(error)) from None
         super().load_config_file(suppress_errors)

@@ -41,6 +41,8 @@ PLAIN = {
 }
 """Keys that are no traits, by section."""
 
+LEVELS = ("debug", "info", "warning", "error")
+
 SECRET = ("password", "passphrase", "secret", "secret_key", "store_key")
 """What the names of keys end in whose values are not shown."""
 
@@ -112,6 +114,24 @@ class SettingsFile:
             return overriding
         value = self._section(section).get(key)
         return None if value is None else str(value)
+
+    def log_level(self) -> str | None:
+        """Return from which level on the server logs, as Python's `logging` calls it.
+
+        Raises
+        ------
+        BadSettings
+            There is none of this name.
+        """
+        level = self.get("logging", "level")
+        if level is None:
+            return None
+        try:
+            return _checked_level(level).upper()
+        except BadSettings as error:
+            variable = _variable("logging", "level")
+            where = f"${variable}" if self._environ.get(variable) else self.path
+            raise BadSettings(f"{where}: {error}") from None
 
     def all(self) -> Iterator[Setting]:
         """Return all that is set, each once."""
@@ -199,6 +219,8 @@ def parse(section: str, key: str, text: str) -> Any:
     """
     from traitlets import TraitError
 
+    if (section, key) == ("logging", "level"):
+        return _checked_level(text)
     trait = traits_of(section).get(key)
     if trait is None:
         return text
@@ -212,6 +234,13 @@ def parse(section: str, key: str, text: str) -> Any:
     except (TraitError, ValueError, AttributeError, TypeError) as error:
         expected = trait.info()
         raise BadSettings(f"{section}.{key} can't be {text!r}: it takes {expected}.") from error
+
+
+def _checked_level(text: str) -> str:
+    level = text.strip().lower()
+    if level not in LEVELS:
+        raise BadSettings(f"logging.level can't be {text!r}: it takes {', '.join(LEVELS)}.")
+    return level
 
 
 def write(path: Path, section: str, key: str, value: Any) -> None:

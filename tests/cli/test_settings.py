@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import stat
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -12,8 +13,9 @@ from typing import IO
 import pytest
 import ruamel.yaml
 
+from jupyter_ext import settings_file
 from jupyter_ext.postgres.settings import PostgresSettings
-from jupyter_ext.settings_file import SettingsFile, write
+from jupyter_ext.settings_file import BadSettings, SettingsFile, write
 
 from .conftest import Pig
 
@@ -57,6 +59,7 @@ def test_comments_and_what_else_is_there_stay(pig: Pig, file: Path) -> None:
         ("system.registration", "often", "closed"),
         ("services.warning_seconds", "nan", "services.warning_seconds can't be 'nan'"),
         ("storage.keep_replaced_days", "9" * 30, "storage.keep_replaced_days can't be"),
+        ("logging.level", "loud", "debug, info, warning, error"),
     ],
 )
 def test_what_can_not_be_meant_is_named_and_not_written(
@@ -165,3 +168,25 @@ def test_what_means_nothing_is_said(pig: Pig, file: Path) -> None:
     said = pig("config", "show").err
     assert "databases means nothing" in said
     assert "database.prot means nothing" in said
+
+
+def test_a_level_of_no_log_is_named_with_its_place(file: Path) -> None:
+    file.parent.mkdir()
+    file.write_text("logging: {level: loud}\n")
+    with pytest.raises(BadSettings, match=rf"^{re.escape(str(file))}: logging.level can't be"):
+        SettingsFile.read(str(file), {}).log_level()
+    with pytest.raises(BadSettings, match=r"^\$PIG_LOGGING_LEVEL: "):
+        SettingsFile.read(str(file), {"PIG_LOGGING_LEVEL": "5"}).log_level()
+    assert SettingsFile.read(str(file), {"PIG_LOGGING_LEVEL": "Debug"}).log_level() == "DEBUG"
+
+
+def test_the_machines_own_file_is_read_where_nobody_has_one(
+    tmp_path: Path, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    everybodys = tmp_path / "etc.yml"
+    everybodys.write_text("database: {port: 4}\n")
+    monkeypatch.setattr(settings_file, "SYSTEM_WIDE", everybodys)
+    environ = {"PIG_HOME": str(file.parent)}
+    assert SettingsFile.read(None, environ).get("database", "port") == "4"
+    write(file, "database", "port", 5)
+    assert SettingsFile.read(None, environ).get("database", "port") == "5"
