@@ -170,7 +170,35 @@ class SettingsFile:
 
     def _section(self, name: str) -> Mapping[str, Any]:
         found = self._sections.get(name)
-        return found if isinstance(found, Mapping) else {}
+        if not isinstance(found, Mapping):
+            return {}
+        return _flat(found) if name == "services" else found
+
+
+def _flat(services: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return what is said of each service as settings: ``{grafana: {unit: grafana-server}}``, say.
+
+    A unit of systemd that is named so is one more of those that are listed.
+    """
+    nested = {key: said for key, said in services.items() if isinstance(said, Mapping)}
+    flat = {
+        _key_of(service, key): value
+        for service, said in nested.items()
+        for key, value in said.items()
+        if key != "unit"
+    }
+    # What `pig config set` writes, which is the later word.
+    flat |= {key: value for key, value in services.items() if key not in nested}
+    if units := [str(said["unit"]) for said in nested.values() if "unit" in said]:
+        flat["systemd_units"] = [*flat.get("systemd_units", []), *units]
+    return flat
+
+
+def _key_of(service: str, key: str) -> str:
+    """Return the setting that a service's own key means: vscode.command is vscode_command."""
+    known = traits_of("services")
+    names = (f"{service}_{key}", key if service == "jupyter" else "")
+    return next((name for name in names if name in known), f"{service}.{key}")
 
 
 def default_path(environ: Mapping[str, str]) -> Path:
@@ -197,6 +225,8 @@ def split(name: str) -> tuple[str, str]:
         There is nothing of this name; the text says what there is.
     """
     section, _, key = name.partition(".")
+    if section == "services" and "." in key:
+        key = _key_of(*key.split(".", 1))
     if section not in {**SECTIONS, **PLAIN}:
         sections = ", ".join({**SECTIONS, **PLAIN})
         raise BadSettings(f"There is no section {section!r}: write one of {sections}, and .KEY.")

@@ -190,3 +190,25 @@ def test_the_machines_own_file_is_read_where_nobody_has_one(
     assert SettingsFile.read(None, environ).get("database", "port") == "4"
     write(file, "database", "port", 5)
     assert SettingsFile.read(None, environ).get("database", "port") == "5"
+
+
+def test_services_have_sections_of_their_own(pig: Pig, file: Path) -> None:
+    file.parent.mkdir()
+    file.write_text(
+        "services:\n"
+        "  systemd_units: [cron]\n"
+        "  vscode: {folder: /srv, colour: red}\n"
+        "  jupyter: {warning_seconds: 7}\n"
+        "  grafana: {unit: grafana-server}\n"
+    )
+    found = SettingsFile.read(str(file), {})
+    assert found.traits().ServiceSettings == {
+        "vscode_folder": "/srv",
+        "warning_seconds": 7,
+        "systemd_units": ["cron", "grafana-server"],
+    }
+    assert found.unknown() == ["services.vscode.colour"]
+    assert "/srv" in pig("config", "get", "services.vscode.folder").out
+    assert "vscode.colour" in pig("config", "get", "services.vscode.colour").err
+    assert pig("config", "set", "services.vscode.folder", "/opt").code == 0
+    assert SettingsFile.read(str(file), {}).get("services", "vscode_folder") == "/opt"
