@@ -128,13 +128,17 @@ class BackupTaker:
         self.tell("created", note)
         return Known(made, note)
 
-    async def take_now(self, owner: str | None, limited: Account | None = None) -> None:
+    async def take_now(
+        self, owner: str | None, limited: Account | None = None, mark: str | None = None
+    ) -> None:
         """Take a backup of everything, as the smallest there can be: after a restore, say.
 
         Parameters
         ----------
         limited
             Who has it taken by what they ask for, and may have so many a day; None: it must be.
+        mark
+            By which `tidy` finds it after a crash.
 
         Raises
         ------
@@ -153,7 +157,7 @@ class BackupTaker:
                 owner,
                 [],
                 holders,
-                new_id("backup"),
+                mark or new_id("backup"),
                 None,
                 extra=extra,
             )
@@ -210,6 +214,13 @@ class BackupTaker:
             return Recovered(f"The backup {note.id} is complete.", succeeded=True)
         await self.drop_files(operation.owner, mark, given)
         return NOT_TAKEN
+
+    async def tidy(self, mark: str) -> None:
+        """Remove what a crash left of a backup that was not complete; raises `Unavailable`."""
+        driver = await self._archiving.existing()
+        if driver is not None:
+            async with self._writing:
+                await driver.clean_up(f"--annotation=mark={mark}")
 
     async def drop_files(self, owner: str, mark: str, given: Mapping[str, Any]) -> None:
         """Remove files that were kept for a backup, unless there is one that has them."""

@@ -25,8 +25,10 @@ from ..devices.records import LOCAL_DEVICE
 from ..errors import Conflict, NotFound, PlatformError, Unavailable
 from ..operations.running import Progress, Running
 from ..operations.schemas import Operation
+from ..postgres.phases import Enter, unheard
 from .book import CID, SnapshotBook
 from .parts import Freed, Kept
+from .phases import SnapshotPhase
 from .schemas import Group
 
 if TYPE_CHECKING:
@@ -57,7 +59,12 @@ class ContainerKeeper:
         self._secrets = secrets
 
     async def take(
-        self, caller: Account, mark: str, progress: Progress, names: Sequence[str] | None = None
+        self,
+        caller: Account,
+        mark: str,
+        progress: Progress,
+        names: Sequence[str] | None = None,
+        enter: Enter = unheard,
     ) -> Sequence[Kept]:
         """Save each of the caller's containers; only what differs from its image takes room."""
         kept = []
@@ -65,7 +72,7 @@ class ContainerKeeper:
             name = f"{PREFIX}{known.name}"
             if names is None or name in names:
                 with suppress(NotFound):  # it was deleted meanwhile
-                    kept.append(await self._save(caller, known, name, mark, progress))
+                    kept.append(await self._save(caller, known, name, mark, progress, enter))
         return kept
 
     async def discard(
@@ -210,12 +217,20 @@ class ContainerKeeper:
         return any(each.image_id == image.id for each in containers)
 
     async def _save(
-        self, caller: Account, known: Known, name: str, mark: str, progress: Progress
+        self,
+        caller: Account,
+        known: Known,
+        name: str,
+        mark: str,
+        progress: Progress,
+        enter: Enter,
     ) -> Kept:
         found = await self._service.access.fresh(caller, str(known.cid))
         reference = saved_reference(caller.username, caller.id, f"{mark}-{known.cid}")
         origin = Origin(owner=caller.id, public=False)
+        enter(SnapshotPhase.COMMITTING)
         image = await self._service.saver.write(found, reference, origin, progress)
+        enter(SnapshotPhase.DESCRIBING)
         stored = image.engine.size
         with suppress(PlatformError):
             driver = self._service.engines.driver(found.id)

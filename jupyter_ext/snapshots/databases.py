@@ -22,9 +22,11 @@ from ..postgres.cluster_copy import COPIES, ClusterCopy, is_whole, remove_copy
 from ..postgres.connections import connected
 from ..postgres.marker import mark as write_marker
 from ..postgres.owned_files import on_disk
+from ..postgres.phases import Enter, unheard
 from ..postgres.restore_plan import CopyTarget
 from ..store.types import utcnow
 from .parts import Freed, Kept
+from .phases import SnapshotPhase
 from .schemas import Group
 
 if TYPE_CHECKING:
@@ -47,6 +49,9 @@ COPY = "copy"
 REMOVED = "The backups that led to it were removed (BackupSettings.keep_days)."
 
 SECOND = timedelta(seconds=1)
+
+BACKUP = "backup"
+"""In an operation's details: it has a backup taken, by the mark of what it keeps."""
 
 TRIES = 5
 PAUSE = 1.0
@@ -77,7 +82,12 @@ class DatabaseKeeper:
         self._notes = notes
 
     async def take(
-        self, caller: Account, mark: str, progress: Progress, names: Sequence[str] | None = None
+        self,
+        caller: Account,
+        mark: str,
+        progress: Progress,
+        names: Sequence[str] | None = None,
+        enter: Enter = unheard,
     ) -> Sequence[Kept]:
         """Keep this moment; where it can't be restored from any backup yet, one is taken first."""
         whole = caller.is_admin
@@ -93,17 +103,20 @@ class DatabaseKeeper:
         if not cluster.made:
             return [Kept(CLUSTER, "cluster", reason="No database was made yet.")] if whole else []
         if whole:
+            enter(SnapshotPhase.COPYING)
             await progress.update(message="Copying the cluster, where its disk can share blocks")
             if (copied := await ClusterCopy(await cluster.need(), mark).take()) is not None:
+                enter(SnapshotPhase.MEASURING)
                 facts = {"moment": copied.moment.isoformat(), "timeline": copied.timeline}
                 size = sum((await self._catalog.sizes()).values())
                 return [Kept(CLUSTER, "cluster", size, facts={**facts, COPY: mark})]
+        enter(SnapshotPhase.PREPARING)
         driver = await self._archiving.driver()
         for _ in range(TRIES):
             made = max(wanted.values(), default=None)
-            await self._backed_up(driver, caller, made, progress)
+            await self._backed_up(driver, caller, made, mark, progress, enter)
             await progress.update(message="Keeping this moment of the databases")
-            moment, timeline, labels = await self._moment(driver, made)
+            moment, timeline, labels = await self._moment(driver, made, enter)
             before, wanted = wanted, {} if whole else await self._own(caller, names)
             if wanted == before:
                 break
@@ -113,6 +126,7 @@ class DatabaseKeeper:
                 "This moment can't be kept: databases come and go all the time.", "Try again."
             )
         facts = {"moment": moment.isoformat(), "timeline": timeline, "backups": labels}
+        enter(SnapshotPhase.MEASURING)
         sizes = await self._catalog.sizes()
         if whole:
             return [Kept(CLUSTER, "cluster", sum(sizes.values()), facts=facts)]
@@ -124,7 +138,12 @@ class DatabaseKeeper:
     async def discard(
         self, owner: str, mark: str, parts: Sequence[Kept], operation: Operation | None = None
     ) -> Freed:
-        """Remove a copy of the cluster; WAL is the backups', and goes away with them."""
+        """Remove a copy of the cluster; WAL is the backups', and goes away with them.
+
+        A backup that was taken first stays: it is as good for others. Half a one does not.
+        """
+        if operation is not None and operation.details.get(BACKUP) == mark:
+            await self._taker.tidy(mark)
         # Of a snapshot that is not whole nothing is known.
         copies = [str(part.facts[COPY]) for part in parts if COPY in part.facts]
         names = copies or ([] if parts else [mark])
@@ -195,7 +214,9 @@ class DatabaseKeeper:
         driver: PgBackRest,
         caller: Account,
         made: datetime | None,
+        mark: str,
         progress: Progress,
+        enter: Enter,
     ) -> None:
         """Take a backup where the newest one has not all of the databases.
 
@@ -211,6 +232,7 @@ class DatabaseKeeper:
         RateLimited
             The caller had as many backups as may be within a day.
         """
+        enter(SnapshotPhase.LOOKING)
         info = await driver.info()
         timeline = await _timeline(driver)
         usable = [each for each in info.backups if each.timeline == timeline]
@@ -220,11 +242,13 @@ class DatabaseKeeper:
             if made is not None:
                 # Of its begin only the second is known, which must not be that of the database.
                 await asyncio.sleep((made + SECOND - utcnow()).total_seconds())
+            enter(SnapshotPhase.BACKING_UP)
             # Its own phases are not to be taken for those of a restore.
-            await self._taker.take_now(caller.id, limited=caller)
+            await progress.keep({**progress.operation.details, BACKUP: mark})
+            await self._taker.take_now(caller.id, limited=caller, mark=mark)
 
     async def _moment(
-        self, driver: PgBackRest, made: datetime | None
+        self, driver: PgBackRest, made: datetime | None, enter: Enter
     ) -> tuple[datetime, int, Sequence[str]]:
         """Return a moment of now that can be restored from a backup since `made`.
 
@@ -232,7 +256,9 @@ class DatabaseKeeper:
         """
         problem: PlatformError | None = None
         for _ in range(TRIES):
+            enter(SnapshotPhase.MARKING)
             moment = await write_marker(driver)
+            enter(SnapshotPhase.REACHING)
             timeline = await _timeline(driver)
             try:
                 source, window = await driver.source(moment, timeline)

@@ -14,10 +14,12 @@ from ..devices.threads import in_a_thread
 from ..errors import Conflict, Unavailable
 from ..operations.running import Progress
 from ..operations.schemas import Operation
+from ..postgres.phases import Enter, unheard
 from ..postgres.processes import ProgramFailed, run
 from . import swap
 from .folders import Folder, Folders
 from .parts import Freed, Kept
+from .phases import SnapshotPhase
 from .restic import Copy, Restic, end_runs, literal
 from .schemas import Group
 from .settings import SnapshotSettings
@@ -48,15 +50,25 @@ class FileKeeper:
         self._turns: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     async def take(
-        self, caller: Account, mark: str, progress: Progress, names: Sequence[str] | None = None
+        self,
+        caller: Account,
+        mark: str,
+        progress: Progress,
+        names: Sequence[str] | None = None,
+        enter: Enter = unheard,
     ) -> Sequence[Kept]:
         """Copy the caller's folder, as far as it is another one than the last copy's."""
         if names is not None and NAME not in names:
             return []
-        return [await self.copy(caller, mark, progress)]
+        return [await self.copy(caller, mark, progress, enter=enter)]
 
     async def copy(
-        self, caller: Account, mark: str, progress: Progress, paths: Sequence[str] = (".",)
+        self,
+        caller: Account,
+        mark: str,
+        progress: Progress,
+        paths: Sequence[str] = (".",),
+        enter: Enter = unheard,
     ) -> Kept:
         """Copy the caller's folder, or paths in it.
 
@@ -72,12 +84,15 @@ class FileKeeper:
                 if isinstance(folder, str):
                     return Kept(NAME, "files", reason=folder)
                 await progress.update(message=f"Copying the files of {folder.path}")
+                enter(SnapshotPhase.OPENING)
                 restic = await self._vault.open(caller.id, folder.user)
+                enter(SnapshotPhase.SAVING)
                 copy = await restic.backup(
                     folder.path, self._excluded(folder), mark, progress.report, paths
                 )
                 if copy is None:
                     return Kept(NAME, "files", reason=f"There are no files in {folder.path}.")
+                enter(SnapshotPhase.CHECKING)
                 strange = await _strange(restic, copy, folder)
                 if not strange:
                     return _kept(copy, caller, folder)

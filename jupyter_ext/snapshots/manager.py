@@ -14,11 +14,13 @@ from ..errors import Conflict, Forbidden, NotFound, PlatformError
 from ..operations.running import Progress, Running
 from ..operations.schemas import Operation, Recovered, jsonable
 from ..postgres.directory import Publisher
+from ..postgres.phases import Enter, unheard
 from ..postgres.steps import to_the_end
 from ..store.types import new_id
 from ..units import size_text
 from .book import WHOLE, Note, SnapshotBook
 from .parts import Freed, Kept, PartKeeper
+from .phases import SnapshotPhase
 from .schemas import (
     DeletedSnapshot,
     Group,
@@ -152,13 +154,14 @@ class SnapshotManager:
         groups: Iterable[Group],
         progress: Progress,
         names: Sequence[str] | None = None,
+        enter: Enter = unheard,
     ) -> Sequence[Kept]:
         """Take parts, of all groups or those of some names."""
         parts: list[Kept] = []
         for group, keeper in self._keepers.items():
             if group in groups:
                 await progress.update(0.0)
-                parts += await keeper.take(caller, mark, progress, names)
+                parts += await keeper.take(caller, mark, progress, names, enter)
         return parts
 
     async def drop(
@@ -284,20 +287,19 @@ class SnapshotManager:
         self, caller: Account, name: str, mark: str, groups: Sequence[Group], progress: Progress
     ) -> Snapshot:
         try:
-            parts: list[Kept] = []
-            for group in self._keepers:
-                if group in groups:
-                    await progress.keep({"phase": group})
-                    parts += await self.keep(caller, mark, [group], progress)
+            progress.enter(SnapshotPhase.STARTING)
+            parts = await self.keep(caller, mark, groups, progress, enter=progress.enter)
             if not any(part.there for part in parts):
                 why = " ".join(part.reason for part in parts) or "You have nothing of that."
                 raise Conflict("snapshot", name, f"There is nothing to keep. {why}")
+            progress.enter(SnapshotPhase.NOTING)
             note = await self._book.finish(mark, parts)
         except BaseException:
             # A server that takes over cleans up itself.
             if not progress.interrupted:
                 await asyncio.shield(self._undo(caller.id, mark, progress.operation))
             raise
+        progress.enter(SnapshotPhase.NOTED)
         self.tell("created", note)
         [view] = await self.views([note])
         return view

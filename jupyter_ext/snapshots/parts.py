@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Protocol
 from ..accounts.schemas import Account
 from ..operations.running import Progress
 from ..operations.schemas import Operation
+from ..postgres.phases import Enter, unheard
 from .schemas import Group, Kind
 
 
@@ -79,9 +80,19 @@ class PartKeeper(Protocol):
     group: ClassVar[Group]
 
     async def take(
-        self, caller: Account, mark: str, progress: Progress, names: Sequence[str] | None = None
+        self,
+        caller: Account,
+        mark: str,
+        progress: Progress,
+        names: Sequence[str] | None = None,
+        enter: Enter = unheard,
     ) -> Sequence[Kept]:
         """Keep what the caller has, or of it what has these parts' names.
+
+        Parameters
+        ----------
+        enter
+            Is told each `SnapshotPhase` of it.
 
         Raises
         ------
