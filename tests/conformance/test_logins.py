@@ -135,6 +135,12 @@ def test_000_its_key_opens_the_status_in(
     replies = Sample(language, text).printed(tmp_path)
     assert len(replies) == 1
     assert is_status(replies[0])
+    if "/databases" in sample.text:
+        # It prints nothing of what it makes.
+        headers = {"Authorization": f"Bearer {key}"}
+        listed = httpx.get(f"http://{shell.address}/api/v1/databases", headers=headers, timeout=30)
+        made = {each["name"]: each["owner"] for each in listed.json()["databases"]}
+        assert made["mydb"] == "dba"
 
 
 def test_000_users_as_the_document_asks_for_them(piglet: tuple[Shell, str]) -> None:
