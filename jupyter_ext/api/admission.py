@@ -17,6 +17,7 @@ from tornado import web
 from ..accounts.schemas import Credential
 from ..errors import (
     Forbidden,
+    InvalidRequest,
     MethodNotAllowed,
     PlatformError,
     RateLimited,
@@ -222,6 +223,13 @@ class AdmissionHandler(APIHandler):
         self.set_status(failed.status)
         self.finish(failed.body, set_content_type=failed.content_type)
 
+    def decode_argument(self, value: bytes, name: str | None = None) -> str:
+        """Return a part of the address, or say which is not UTF-8."""
+        try:
+            return super().decode_argument(value, name)
+        except web.HTTPError as error:
+            raise error from InvalidRequest(fields={name or "path": "is not UTF-8"})
+
     def write_error(self, status_code: int, **kwargs: Any) -> None:
         """Render what Tornado raised by itself (an unknown method, a bad path)."""
         exception = (kwargs.get("exc_info") or (None, None, None))[1]
@@ -255,6 +263,8 @@ def anonymous(address: str | None) -> Credential:
 
 def translated(error: web.HTTPError, method: str) -> PlatformError:
     """Return what Tornado or Jupyter raised (host, Origin, XSRF, unknown method) as one of ours."""
+    if isinstance(error.__cause__, PlatformError):
+        return error.__cause__
     status = error.status_code
     if status == 404:
         return Forbidden("Requests from other origins are refused.")

@@ -76,9 +76,23 @@ def run(argv: Sequence[str], name: str = "pig") -> int:
         return 1
     except (click.ClickException, click.Abort, PlatformError, KeyboardInterrupt) as error:
         return session.fail(error)
+    except UnicodeEncodeError:
+        # A shell hands over any bytes, and a request holds none that are no text.
+        odd = [word for word in argv if not _is_text(word)]
+        if not odd:
+            raise
+        return session.fail(click.UsageError(f"{ascii(odd[0])} is not UTF-8."))
     finally:
         session.close()
     return session.exit_code
+
+
+def _is_text(word: str) -> bool:
+    try:
+        word.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _complete_shell(name: str) -> None:

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Generic, TypeVar
 from urllib.parse import quote
 
+from ..errors import InvalidRequest
 from .replies import Unwrap
 from .things import Thing
 
@@ -53,12 +54,20 @@ class Call(Generic[T]):
 
 
 def path(*parts: object) -> str:
-    """Join the parts of a path below ``/api/v1``, each quoted."""
+    """Join the parts of a path below ``/api/v1``, each quoted.
+
+    Raises
+    ------
+    InvalidRequest
+        One is empty: the path would be that of something else.
+    """
     return V1 + "/".join(map(_segment, parts))
 
 
 def _segment(part: object) -> str:
     text = quote(str(part), safe=":@")
+    if not text:
+        raise InvalidRequest(fields={"name": "is needed"})
     # As they are, these two would be taken for steps through folders.
     return text.replace(".", "%2E") if text in (".", "..") else text
 

@@ -406,7 +406,9 @@ class Catalog:
                 )
 
     async def _found(self, name: str) -> Found | None:
-        return next(iter(await self._databases("WHERE d.datname = {name}", name=name)), None)
+        # As a `name` PostgreSQL would cut it off, and find another one's.
+        found = await self._databases("WHERE d.datname = {name}::text", name=name)
+        return next(iter(found), None)
 
     async def _databases(self, which: LiteralString, **values: str) -> Sequence[Found]:
         query: LiteralString = (

@@ -33,15 +33,22 @@ def pig(
     speaker: Speaker, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> Pig:
     """Run the program in this process against the speaker."""
-    monkeypatch.setenv("PIG_URL", speaker.url)
-    monkeypatch.setenv("PIG_API_KEY", "jx_secret-of-the-tests")
+    return in_process(speaker.url, "jx_secret-of-the-tests", monkeypatch, capsys)
+
+
+def in_process(
+    url: str, key: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Pig:
+    """Return the program as it runs in this process against a server."""
+    monkeypatch.setenv("PIG_URL", url)
+    monkeypatch.setenv("PIG_API_KEY", key)
     for variable in ("PIG_HOME", "PIG_CONFIG", "PIG_LOG_LEVEL"):
         monkeypatch.delenv(variable, raising=False)
 
     def pig(*arguments: str) -> Ran:
         code = run(arguments)
         captured = capsys.readouterr()
-        assert "secret-of-the-tests" not in captured.out + captured.err
+        assert key not in captured.out + captured.err
         return Ran(code, captured.out, captured.err)
 
     return pig

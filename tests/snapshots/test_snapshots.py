@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 import httpx
 import pytest
@@ -291,54 +290,6 @@ class TestUsers:
         assert "belongs to root" in reasons["roots"]
         assert "is no folder" in reasons["linked"]
         assert "sees no folder" in reasons["nowhere"]
-
-
-NASTY = "'; DROP TABLE snapshots; -- $(touch /tmp/jx-owned) `id`"
-GOOD = [
-    NASTY,
-    'it\'s "quoted"',
-    "a/b?c#d%2F&e=f",
-    "Ünïcode 名前 🎉",
-    "x" * 63,
-    "é" * 31 + "x",
-    "--force",
-]
-
-
-class TestNames:
-    def test_what_can_be_printed_is_a_name(self, world: World) -> None:
-        with world.user("nat") as nat:
-            write(table(nat, "nats"), 1)
-            for name in GOOD:
-                assert taken(nat, name, parts=["databases"])["name"] == name
-                path = f"snapshots/{quote(name, safe='')}"
-                assert nat.get(path).json()["name"] == name
-                if name == NASTY:
-                    write(url_of(nat, "nats"), 2)
-                    done = nat.post(f"{path}/restore", json={})
-                    assert done.status_code == 200, done.text
-                    assert rows(url_of(nat, "nats")) == [1]
-                    kept = done.json()["kept"]
-                    assert len(kept.encode()) <= 63
-                    assert nat.delete(f"snapshots/{quote(kept, safe='')}").status_code == 200
-                assert nat.delete(path).json()["name"] == name
-            assert not Path("/tmp/jx-owned").exists()  # noqa: S108
-
-    @pytest.mark.parametrize("name", ["", " x", "x" * 64, "é" * 32, "a\nb", "a\0b", "..", 7, None])
-    def test_what_is_none_is_refused_at_its_field(self, world: World, name: object) -> None:
-        reply = world.admin.post("snapshots", json={"name": name})
-        assert reply.status_code == 400, reply.text
-        assert "name" in reply.json()["error"]["details"]
-
-    def test_other_fields_are_named_too(self, world: World) -> None:
-        for body, field in (
-            ({"parts": ["everything"]}, "parts"),
-            ({"parts": []}, "parts"),
-            ({"description": 7}, "description"),
-        ):
-            reply = world.admin.post("snapshots", json={"name": "x", **body})
-            assert reply.status_code == 400, reply.text
-            assert any(each.startswith(field) for each in reply.json()["error"]["details"])
 
 
 class TestRights:
