@@ -19,7 +19,7 @@ from ..system.schemas import Problem
 from .archiving import Archiving
 from .backup_book import BackupBook, Note
 from .backup_files import KeepsFiles, SavedFiles
-from .backup_info import EXTRA, BackupKind
+from .backup_info import EXTRA, BackupInfo, BackupKind, RepositoryInfo
 from .backup_view import Known
 from .beside import Beside
 from .claims import Claims
@@ -111,11 +111,15 @@ class BackupTaker:
                 progress=progress.report if progress is not None else None,
                 enter=enter,
             )
-        except BaseException:
-            # A server that takes over cleans up itself.
-            if progress is None or not progress.interrupted:
-                await asyncio.shield(_clean_up(driver, mark))
-            raise
+        except BaseException as error:
+            if progress is not None and progress.interrupted:
+                # A server that takes over cleans up itself.
+                raise
+            await asyncio.shield(_clean_up(driver, mark))
+            found = await _complete(driver, mark) if isinstance(error, PlatformError) else None
+            if found is None:
+                raise
+            made = found
         enter(BackupPhase.NOTING)
         note = await self._book.add(made, _user(owner), asked, holders, files)
         await self._archiving.complain(None)
@@ -198,13 +202,12 @@ class BackupTaker:
         async with self._writing:
             await driver.clean_up(f"--annotation=mark={mark}")
             info = await driver.info()
-        for backup in info.backups:
-            if backup.annotations.get("mark") == mark:
-                note = await self._book.add(
-                    backup, _user(operation.owner), given["asked"], given["holders"], files
-                )
-                await self._sweep(driver)
-                return Recovered(f"The backup {note.id} is complete.", succeeded=True)
+        if (backup := _marked(info, mark)) is not None:
+            note = await self._book.add(
+                backup, _user(operation.owner), given["asked"], given["holders"], files
+            )
+            await self._sweep(driver)
+            return Recovered(f"The backup {note.id} is complete.", succeeded=True)
         await self.drop_files(operation.owner, mark, given)
         return NOT_TAKEN
 
@@ -278,6 +281,18 @@ def failed(error: PlatformError) -> Problem:
 
 def _user(owner: str | None) -> str | None:
     return owner if owner != SCHEDULER.id else None
+
+
+async def _complete(driver: PgBackRest, mark: str) -> BackupInfo | None:
+    """Return a backup that is there although pgBackRest failed: after its end, or listing it."""
+    try:
+        return _marked(await driver.info(), mark)
+    except PlatformError:
+        return None
+
+
+def _marked(info: RepositoryInfo, mark: str) -> BackupInfo | None:
+    return next((each for each in info.backups if each.annotations.get("mark") == mark), None)
 
 
 async def _clean_up(driver: PgBackRest, mark: str) -> None:

@@ -4,17 +4,19 @@ The environment says whom (`KILL`: server, postgres, backend, pg_dump, pg_restor
 disk, which is filled), in which phase (`KILL_AT`) of which kind of operation (`KILL_IN`), and where
 the databases (`KILL_BELOW`) and the disk (`KILL_DISK`) are. It may wait in the phase: for so many
 seconds (`KILL_AFTER`), for the first call of this method of the engine's driver
-(`KILL_AFTER_CALL`), or for the first run of pgBackRest (`KILL_RUNNING`).
+(`KILL_AFTER_CALL`), or for the first run of pgBackRest (`KILL_RUNNING`). What the row of the
+operation reads at the blow is written down.
 """
 
 from __future__ import annotations
 
 import os
 import signal
+import sqlite3
 import threading
 import time
 from collections.abc import Collection
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +34,9 @@ RUNNING_SECONDS = 20.0
 STRUCK = "struck"
 """The file, beside the databases, that says how many processes were killed."""
 
+ROW = "row"
+"""The one that says which state the operation had in the store then."""
+
 
 def _jupyter_server_extension_points() -> list[dict[str, str]]:
     return [{"module": "tests.engines.killer"}]
@@ -41,21 +46,22 @@ def _load_jupyter_server_extension(app: Any) -> None:
     wanted, kind = os.environ["KILL_AT"], os.environ["KILL_IN"]
     folder, whom = Path(os.environ["KILL_BELOW"]), os.environ["KILL"]
     entered, kept = Progress.enter, Progress.keep
-    reached = threading.Event()
+    reached = list[str]()
 
     def seen(self: Progress, phase: object) -> None:
         if str(phase) != wanted or self.operation.kind != kind:
             return
-        if reached.is_set() or (folder / STRUCK).exists():
+        if reached or (folder / STRUCK).exists():
             return
-        reached.set()
+        reached.append(self.operation.id)
+        words = (folder, whom, self.operation.id)
         if os.environ.get("KILL_RUNNING"):
-            threading.Thread(target=strike_running, args=(folder, whom), daemon=True).start()
+            threading.Thread(target=strike_running, args=words, daemon=True).start()
         elif seconds := float(os.environ.get("KILL_AFTER", "0")):
             (folder / STRUCK).touch()
-            threading.Timer(seconds, strike, [folder, whom]).start()
+            threading.Timer(seconds, strike, words).start()
         elif not os.environ.get("KILL_AFTER_CALL"):
-            strike(folder, whom)
+            strike(*words)
 
     def enter(self: Progress, phase: str) -> None:
         entered(self, phase)
@@ -72,33 +78,45 @@ def _load_jupyter_server_extension(app: Any) -> None:
 
         async def call(*words: Any, **more: Any) -> Any:
             result = await called(*words, **more)
-            if reached.is_set() and not (folder / STRUCK).exists():
-                strike(folder, whom)
+            if reached and not (folder / STRUCK).exists():
+                strike(folder, whom, reached[0])
             return result
 
         setattr(DockerDriver, name, call)
 
 
-def strike_running(folder: Path, whom: str) -> None:
+def strike_running(folder: Path, whom: str, operation: str) -> None:
     """Kill whoever comes first; nobody may come, and who comes may be gone before the blow."""
     until = time.monotonic() + RUNNING_SECONDS
     killed = 0
     while not killed and time.monotonic() < until:
         killed = kill(pids_of(folder, whom))
         time.sleep(0.002)
+    # After the blow, since who comes may be gone before it; its end is seen a moment later only.
+    (folder / ROW).write_text(state_of(operation))
     (folder / STRUCK).write_text(str(killed))
 
 
-def strike(folder: Path, whom: str) -> None:
+def strike(folder: Path, whom: str, operation: str) -> None:
     """Kill, as the kernel does where memory runs out."""
     if whom == "disk":
         (folder / STRUCK).touch()
         fill(Path(os.environ["KILL_DISK"]))
         return
     pids = pids_of(folder, whom)
+    (folder / ROW).write_text(state_of(operation))
     # First: the server kills itself.
     (folder / STRUCK).write_text(str(len(pids)))
     kill(pids)
+
+
+def state_of(operation: str) -> str:
+    """Return what the row of an operation reads."""
+    [store] = Path(os.environ["JUPYTER_EXT_HOME"]).glob("*.db")
+    with closing(sqlite3.connect(f"file:{store}?mode=ro", uri=True)) as connection:
+        query = "SELECT state FROM operations WHERE id = ?"
+        found: tuple[str] = connection.execute(query, [operation]).fetchone()
+        return found[0]
 
 
 def kill(pids: Collection[int]) -> int:
