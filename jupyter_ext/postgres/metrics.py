@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import UTC, datetime
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from ..store.database import Store
 from ..store.types import utcnow
 from ..system.metrics import Metric
 from .connections import Connections
-from .records import BackupRecord
+from .records import BackupRecord, DatabaseRecord, SideRecord
 from .sizes import Sizes
 
 CLIENTS = (
@@ -45,7 +45,7 @@ ARCHIVER = (
 
 
 async def backup_metrics(store: Store, connections: Connections, state: str) -> list[Metric]:
-    """Return how old the newest backup is, and whether WAL gets to the repository.
+    """Return how old the newest backup is, whether WAL is archived, and what restores have kept.
 
     Parameters
     ----------
@@ -54,7 +54,14 @@ async def backup_metrics(store: Store, connections: Connections, state: str) -> 
     """
     async with store.read() as session:
         labels = list(await session.scalars(select(BackupRecord.label)))
-    found = [Metric.one("backups", "Backups that are kept", len(labels))]
+        sides = await session.scalar(select(func.count()).select_from(SideRecord)) or 0
+        until = DatabaseRecord.kept_until.is_not(None)
+        kept = await session.scalar(select(func.count()).select_from(DatabaseRecord).where(until))
+    found = [
+        Metric.one("backups", "Backups that are kept", len(labels)),
+        Metric.one("restores_beside", "Restored clusters that were left beside", sides),
+        Metric.one("databases_kept", "Databases that restores replaced, and kept", kept or 0),
+    ]
     if labels:
         age = (utcnow() - max(map(_begun, labels))).total_seconds()
         text = "Seconds since the newest backup began"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..accounts.schemas import Account
 from ..api.route import Page
-from ..errors import Conflict, NotFound, PlatformError
+from ..errors import Conflict, Forbidden, NotFound, PlatformError
 from ..operations.running import Progress, Running
 from ..operations.schemas import Operation, Recovered, jsonable
 from ..postgres.directory import Publisher
@@ -186,12 +186,16 @@ class SnapshotManager:
         ------
         NotFound
             The caller has none of this name.
+        Forbidden
+            It is one of the cluster, and the caller no administrator any more.
         Conflict
             It is being restored.
         Unavailable
             The engine of its images, or restic, is away: it stays.
         """
         note = await self._book.find(self._owner(caller, query.owner), name)
+        if any(part.kind == "cluster" for part in note.there) and not caller.is_admin:
+            raise Forbidden("Only an administrator deletes a snapshot of the whole cluster.")
         for role in ("snapshot", "before"):
             if await self._operations.active_about(role, [note.mark]):
                 raise Conflict("snapshot", name, f"{name} is in use by a restore that goes on.")

@@ -71,6 +71,23 @@ def test_what_was_missed_is_made_up_for_once(place: tuple[Path, Path]) -> None:
         assert [each["id"] for each in listed(desk.admin)] == [newer["id"]], "one full one is kept"
 
 
+@pytest.mark.slow
+def test_a_time_that_comes_while_the_server_runs_takes_the_backup(
+    place: tuple[Path, Path],
+) -> None:
+    folder, home = place
+    with desk_in(folder, home, **at({"full": "0 3 1 1 *", "incremental": "* * * * *"})) as desk:
+        write(table(desk.admin, "due"), 1)
+        full = taken(desk.admin, type="full")
+
+        wait_until(lambda: len(listed(desk.admin)) == 2, "the next minute's backup", 90)
+
+        made = listed(desk.admin)[0]
+        assert (made["type"], made["owner"]) == ("incremental", None)
+        assert made["depends_on"] == [full["id"]]
+        assert datetime.fromisoformat(made["created_at"]).second < 30
+
+
 def done(desk: Desk, operation: str) -> bool:
     return bool(desk.admin.get(f"operations/{operation}").json()["state"] == "succeeded")
 

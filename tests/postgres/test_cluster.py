@@ -80,6 +80,24 @@ def test_it_is_made_with_the_first_database_and_belongs_to_no_root(folder: Path)
             assert stat.S_IMODE(mode) == 0o700
 
 
+def test_nobody_comes_in_without_a_password_that_is_kept_as_scram_keeps_it(folder: Path) -> None:
+    with jupyter.jupyter_server(config=settings(folder)) as server, server.client() as client:
+        url = make(client, "locked")["connection_url"]
+        with psycopg.connect(url) as connection:
+            rules = connection.execute(
+                "SELECT type, user_name, auth_method FROM pg_hba_file_rules WHERE error IS NULL"
+            ).fetchall()
+            kept = connection.execute("SELECT rolname, rolpassword FROM pg_authid").fetchall()
+        # By their user of the machine come the cluster's own programs alone.
+        assert {(kind, *users) for kind, users, how in rules if how == "peer"} == {("local", "dba")}
+        assert {how for _, _, how in rules} == {"peer", "scram-sha-256"}
+        secrets = [secret for name, secret in kept if secret is not None]
+        assert secrets and all(secret.startswith("SCRAM-SHA-256$") for secret in secrets)
+        for wrong in ("wrong", ""):
+            with pytest.raises(psycopg.OperationalError, match="password"):
+                psycopg.connect(url, password=wrong).close()
+
+
 def test_it_outlives_the_server_and_is_found_again(
     folder: Path, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -245,10 +263,26 @@ class TestAnotherServer:
             made = make(client, "elsewhere")
             try:
                 assert f":{postgres_server.port}/" in made["connection_url"]
-                psycopg.connect(made["connection_url"]).close()
+                with psycopg.connect(made["connection_url"]) as inside:
+                    inside.execute("CREATE TABLE t AS SELECT 1 AS n")
+                    inside.commit()
+                    # By a dump, since somebody is in it.
+                    reply = client.post("databases/elsewhere/clone", json={"name": "farther"})
+                assert reply.status_code == 201, reply.text
+                with psycopg.connect(reply.json()["connection_url"]) as inside:
+                    assert inside.execute("SELECT n FROM t").fetchall() == [(1,)]
                 assert client.get("status").json()["services"]["postgres"] == "running"
+                for action in ("start", "stop", "restart"):
+                    refused = client.post(f"services/postgres/{action}")
+                    assert refused.status_code == 409
+                    told = refused.json()["error"]["message"]
+                    assert f"`sudo systemctl {action} postgresql`" in told
+                assert client.get("services/postgres/logs").status_code == 409
             finally:
-                client.delete("databases/elsewhere?force=true").raise_for_status()
+                for name in ("elsewhere", "farther"):
+                    client.delete(f"databases/{name}?force=true")
+            names = [each["name"] for each in client.get("databases").json()["databases"]]
+            assert not {"elsewhere", "farther"} & {*names}
         assert not list(folder.iterdir())
 
     def test_a_role_that_was_there_before_is_not_taken(

@@ -12,6 +12,7 @@ import pytest
 
 from ..engines import clusters
 from ..engines.scratch import wait_until
+from ..services.test_over_http import numbers
 from .conftest import Desk
 from .test_backups import desk_in, taken
 from .test_databases import listed, quota_used, url_of
@@ -43,6 +44,9 @@ def test_it_tells_until_when_and_stays_until_then(desk: Desk) -> None:
         until = datetime.fromisoformat(shown(user, kept)["kept_until"])
         assert 6.9 < (until - datetime.now(until.tzinfo)).total_seconds() / 86400 < 7
         assert shown(user, "mine")["kept_until"] is None
+        told = numbers(desk.admin)
+        assert told["jupyter_ext_databases_kept"] == 1
+        assert told["jupyter_ext_restores_beside"] == 0
         user.post(f"databases/{kept}/clone", json={"name": "saved"}).raise_for_status()
         assert shown(user, "saved")["kept_until"] is None
 

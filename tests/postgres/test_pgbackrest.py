@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import signal
 import stat
 from datetime import UTC, datetime, timedelta
@@ -13,6 +14,7 @@ import pytest
 
 from jupyter_ext.errors import Conflict, InvalidRequest, NotFound, Unavailable
 from jupyter_ext.postgres.backup_info import BackupKind
+from jupyter_ext.postgres.backup_settings import BackupSettings
 from jupyter_ext.postgres.marker import mark
 from jupyter_ext.postgres.pgbackrest import PgBackRest
 from jupyter_ext.postgres.pgbackrest_versions import check_pair
@@ -117,6 +119,25 @@ async def test_retention_removes_what_is_older(world: World) -> None:
     assert len((await world.backups.info()).backups) == 3
     assert await world.backups.expire(keep) == [made[0].label]
     assert (await world.backups.info()).backups == tuple(made[1:])
+
+
+async def test_retention_by_days_keeps_every_moment_of_them(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = [await world.backups.backup(BackupKind.FULL) for _ in range(3)]
+    program = world.cluster.folder / "later"
+    program.write_text(f'#!/bin/sh\nexec faketime -f +40d {shutil.which("pgbackrest")} "$@"\n')
+    program.chmod(0o755)
+    month = BackupSettings().retention()
+    assert month == Retention(days=30)
+
+    assert await world.backups.expire(month) == []
+    monkeypatch.setattr(world.backups._program, "path", str(program))
+    assert await world.backups.expire(Retention(days=50)) == []
+    # Moments of thirty days ago are reached from the newest that was there then.
+    assert await world.backups.expire(month) == [each.label for each in made[:2]]
+
+    assert (await world.backups.info()).backups == tuple(made[2:])
 
 
 async def test_a_damaged_file_is_found(world: World) -> None:

@@ -18,6 +18,7 @@ import httpx
 import psutil
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
+from sqlalchemy import URL
 
 from jupyter_ext.errors import Unavailable
 from jupyter_ext.services.supervised import Supervised
@@ -27,6 +28,7 @@ from ..engines import jupyter
 from ..engines.clusters import postmasters
 from ..engines.jupyter import JupyterServer
 from ..engines.scratch import scratch_folder, wait_until
+from ..engines.stores import gone
 from ..web.visitor import Visitor
 
 EDITOR = [sys.executable, str(Path(__file__).with_name("editor.py")), "{port}"]
@@ -112,6 +114,23 @@ def test_prometheus_reads_how_everything_is(server: JupyterServer, admin: httpx.
     assert not [name for name, value in found.items() if "source_failed" in name and value]
     act(admin, "vscode", "stop")
     assert numbers(admin)["jupyter_ext_service_up service=vscode"] == 0
+
+
+@pytest.mark.slow
+def test_a_store_that_takes_nothing_any_more_is_told(
+    server: JupyterServer, admin: httpx.Client
+) -> None:
+    def health() -> str:
+        return str(admin.get("status").json()["status"])
+
+    with gone(URL.create("sqlite", database=str(server.home / "store.db"))):
+        wait_until(lambda: health() == "unhealthy", "somebody to see it", 60)
+        [told] = [
+            each for each in admin.get("status").json()["problems"] if each["service"] == "store"
+        ]
+        assert "The store can't be written" in told["what"]
+        assert numbers(admin)["jupyter_ext_status status=unhealthy"] == 1
+    wait_until(lambda: health() != "unhealthy", "it to be over", 60)
 
 
 def test_unknown_service_and_action(admin: httpx.Client) -> None:

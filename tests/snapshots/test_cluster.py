@@ -45,6 +45,19 @@ def test_the_cluster_goes_back_and_forth() -> None:
         assert "before-" in back["kept_databases"]["cluster"]
         assert rows(url_of(uma, "umas")) == [1, 2]
 
+        # Who was an administrator, and is none any more, has a snapshot of what is everybody's.
+        world.admin.put("users/uma", json={"role": "admin"}).raise_for_status()
+        taken(uma, "hers", parts=["databases"])
+        world.admin.put("users/uma", json={"role": "user"}).raise_for_status()
+        for refused in (
+            uma.post("snapshots/hers/restore", json={}),
+            uma.delete("snapshots/hers"),
+        ):
+            assert refused.status_code == 403
+            assert "Only an administrator" in refused.json()["error"]["message"]
+        assert names(uma) == ["hers"]
+        assert world.admin.delete("snapshots/hers?owner=uma").status_code == 200
+
 
 def test_the_command_line_the_sdk_and_a_cell_do_the_same() -> None:
     with clusters.cluster_folder() as folder, world_in(folder) as world:

@@ -14,6 +14,7 @@ from ..engines.dockerd import Dockerd
 from ..engines.scratch import wait_until
 from ..postgres.test_databases import url_of
 from ..postgres.test_restores import rows, table, write
+from ..services.test_over_http import numbers
 from .conftest import UID, World, names, restored, taken
 
 pytestmark = [pytest.mark.postgres, pytest.mark.docker]
@@ -152,6 +153,10 @@ class TestUsers:
             assert told.endswith("stay as they are: of another.")
             again = taken(lea, "the same", parts=["files"])
             assert again["stored_bytes"] < first["stored_bytes"]
+            told = numbers(world.admin)
+            assert told["jupyter_ext_snapshots taken_by=user"] >= 2
+            stored = told["jupyter_ext_snapshots_stored_bytes"]
+            assert stored >= first["stored_bytes"] + again["stored_bytes"]
             secret = home / "of root.txt"
             secret.write_text("not hers")
             secret.chmod(0o600)
