@@ -117,9 +117,9 @@ def stage_in(folder: Path, engine: Dockerd, role: str = "user") -> Iterator[Stag
 
 
 @contextmanager
-def new_stage(engine: Dockerd) -> Iterator[Stage]:
+def new_stage(engine: Dockerd, role: str = "user") -> Iterator[Stage]:
     """Somebody's workspace, of which there is no backup yet."""
-    with clusters.cluster_folder() as folder, stage_in(folder, engine) as made:
+    with clusters.cluster_folder() as folder, stage_in(folder, engine, role) as made:
         yield made
 
 

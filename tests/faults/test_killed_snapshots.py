@@ -57,39 +57,37 @@ def test_every_phase_is_struck() -> None:
     assert set(WITH_RUNS) < set(WITH_MARKER)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="class")
 def stage(docker_engine: Dockerd) -> Iterator[Stage]:
     with new_stage(docker_engine) as made:
         yield made
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="class")
 def sharing_stage(docker_engine: Dockerd) -> Iterator[Stage]:
     """An administrator's workspace, on a disk whose files can share blocks."""
     with xfs() as disk, stage_in(disk, docker_engine, "admin") as made:
         yield made
 
 
-@pytest.mark.parametrize(("phase", "whom"), CASES, ids=[f"{a}-{b}" for a, b in CASES])
-def test_a_snapshot_is_whole_or_not_there(stage: Stage, phase: str, whom: str) -> None:
-    check(stage, phase, whom)
+class TestOfAMoment:
+    @pytest.mark.parametrize(("phase", "whom"), CASES, ids=[f"{a}-{b}" for a, b in CASES])
+    def test_it_is_whole_or_not_there(self, stage: Stage, phase: str, whom: str) -> None:
+        check(stage, phase, whom)
 
 
 @pytest.mark.parametrize("whom", [*BOTH, "pgbackrest"])
 @pytest.mark.parametrize("phase", FIRST)
-def test_the_first_snapshot_is_whole_or_not_there(
-    docker_engine: Dockerd, phase: str, whom: str
-) -> None:
+def test_the_first_one_is_whole_or_not_there(docker_engine: Dockerd, phase: str, whom: str) -> None:
     with new_stage(docker_engine) as stage:
         check(stage, phase, whom)
 
 
-@pytest.mark.parametrize("whom", BOTH)
-@pytest.mark.parametrize("phase", WITH_COPY)
-def test_a_copy_of_the_cluster_is_whole_or_not_there(
-    sharing_stage: Stage, phase: str, whom: str
-) -> None:
-    check(sharing_stage, phase, whom)
+class TestWithACopyOfTheCluster:
+    @pytest.mark.parametrize("whom", BOTH)
+    @pytest.mark.parametrize("phase", WITH_COPY)
+    def test_it_is_whole_or_not_there(self, sharing_stage: Stage, phase: str, whom: str) -> None:
+        check(sharing_stage, phase, whom)
 
 
 def check(stage: Stage, phase: str, whom: str) -> None:
