@@ -140,6 +140,11 @@ class Sizes(Model):
         "coarser one for whoever is no administrator"
     )
     kept: int = Field(description="Of what was there before, afterwards")
+    kept_earlier: int | None = Field(
+        None,
+        description="Of a dry run: of what earlier restores have kept until now, which goes by "
+        "itself: the caller's databases; for an administrator everybody's, and whole clusters",
+    )
     free: int = Field(description="Left now")
 
 

@@ -20,7 +20,7 @@ from .backup_taking import BackupTaker
 from .beside import SIDE, Beside
 from .connections import connected
 from .marker import mark
-from .owned_files import on_disk, remove_folders
+from .owned_files import bytes_below, on_disk, remove_folders
 from .pgbackrest import PgBackRest, tablespaces
 from .phases import SWITCHES, Enter, RestorePhase
 from .place import Place
@@ -176,20 +176,34 @@ async def drop_old(folder: Path, user: SystemUser, days: int) -> None:
     """Remove clusters that were replaced long ago, with the tablespaces that only they have."""
     oldest = f"{KEPT}{utcnow() - timedelta(days=days):%Y%m%d-%H%M%S}"
 
-    def look() -> list[tuple[Path, set[Path]]]:
-        live = _spaces(folder, folder / "data")
-        old = sorted(each for each in folder.glob(f"{KEPT}*") if each.name < oldest)
-        return [(each, _spaces(folder, each) - live) for each in old]
-
     def empty(sides: Collection[Path]) -> None:
         for side in sides:
             with suppress(OSError):
                 side.rmdir()
 
-    for each, spaces in await on_disk(look):
+    for each, spaces in await on_disk(partial(_replaced, folder)):
+        if each.name >= oldest:
+            break
         # They are found by it: it goes last.
         await remove_folders(user, *spaces, each)
         await on_disk(partial(empty, {space.parent for space in spaces}))
+
+
+async def replaced_bytes(folder: Path) -> int:
+    """Return the bytes of clusters that were replaced, and of what only they have."""
+
+    def add_up() -> int:
+        kept = _replaced(folder)
+        return bytes_below(*(each for each, _ in kept), *{s for _, spaces in kept for s in spaces})
+
+    return await on_disk(add_up)
+
+
+def _replaced(folder: Path) -> list[tuple[Path, set[Path]]]:
+    """Return replaced clusters, oldest first, with the tablespaces that the live one has not."""
+    live = _spaces(folder, folder / "data")
+    kept = sorted(each for each in folder.glob(f"{KEPT}*") if not each.is_symlink())
+    return [(each, _spaces(folder, each) - live) for each in kept]
 
 
 def _spaces(folder: Path, data: Path) -> set[Path]:

@@ -13,6 +13,7 @@ import shutil
 import stat
 import tempfile
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
 
@@ -125,6 +126,17 @@ def shorten(path: Path, largest: int, kept: int) -> None:
         file.truncate(0)
         file.seek(0)
         file.write(end)
+
+
+def bytes_below(*folders: Path) -> int:
+    """Add up the files below folders; what goes meanwhile counts for nothing."""
+    total = 0
+    for folder in folders:
+        for path, _, files in os.walk(folder):
+            for name in files:
+                with suppress(FileNotFoundError):
+                    total += (Path(path) / name).lstat().st_size
+    return total
 
 
 async def remove_folders(user: SystemUser, *folders: Path) -> None:

@@ -6,10 +6,14 @@ import math
 from collections.abc import Sequence
 from pathlib import Path
 
+from ..accounts.schemas import Account
 from .backup_schemas import NewRestore, Restore, Sizes
 from .beside import ROOM, Beside
 from .catalog import Catalog
+from .claims import Claims
+from .cluster_restore import replaced_bytes
 from .pgbackrest import PgBackRest
+from .place import Place
 from .restore_plan import Goal, Move
 
 RATE = 100 << 20
@@ -25,8 +29,9 @@ START_SECONDS = 3.0
 class Estimate:
     """Looks at what is there now."""
 
-    def __init__(self, catalog: Catalog, beside: Beside) -> None:
+    def __init__(self, catalog: Catalog, claims: Claims, beside: Beside) -> None:
         self._catalog = catalog
+        self._claims = claims
         self._beside = beside
 
     async def expected(
@@ -76,6 +81,19 @@ class Estimate:
             ),
             kept=stays,
         )
+
+    async def with_earlier(self, caller: Account, origin: Place, shown: Restore) -> Restore:
+        """Say, too, how much earlier restores have kept, as far as that is the caller's."""
+        names = [
+            each.name
+            for each in (await self._claims.all()).values()
+            if each.kept_until and (caller.is_admin or each.owner == caller.id)
+        ]
+        kept = sum((await self._catalog.sizes(names)).values()) if names else 0
+        if caller.is_admin:
+            kept += await replaced_bytes(origin.data.parent)
+        sizes = shown.bytes.model_copy(update={"kept_earlier": kept})
+        return shown.model_copy(update={"bytes": sizes})
 
 
 def for_users(shown: Restore) -> Restore:

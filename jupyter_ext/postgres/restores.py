@@ -25,7 +25,6 @@ from .backup_schemas import NewRestore, Restore
 from .backup_taking import BackupTaker
 from .backups import BackupManager
 from .beside import Beside
-from .catalog import Catalog
 from .cluster_restore import ClusterRestore
 from .database_restore import DatabaseRestore, Loaded
 from .directory import DatabaseDirectory, Publisher
@@ -88,7 +87,7 @@ class RestoreManager:
         beside: Beside,
         backups: BackupManager,
         taker: BackupTaker,
-        catalog: Catalog,
+        estimate: Estimate,
         databases: DatabaseRestore,
         sides: SideRestore,
         operations: Operations,
@@ -101,7 +100,7 @@ class RestoreManager:
         self._taker = taker
         self._archiving = archiving
         self._beside = beside
-        self._estimate = Estimate(catalog, beside)
+        self._estimate = estimate
         self._backups = backups
         self._databases = databases
         self._cluster = ClusterRestore(archiving, beside, taker)
@@ -149,7 +148,7 @@ class RestoreManager:
             shown = for_users(shown)
         shown = with_files(shown, known, job)
         if body.dry_run:
-            return shown
+            return await self._estimate.with_earlier(caller, driver.place, shown)
         await self._beside.check_room(driver.place, shown.bytes.side)
         plan = self._beside.plan(driver.place)
         work = partial(self._restore, caller, driver, target, plan, moves, kept, mark, shown)

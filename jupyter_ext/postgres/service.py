@@ -37,6 +37,7 @@ from .making import DatabaseMaker
 from .metrics import backup_metrics, database_metrics
 from .place import Place
 from .reconciling import forget_gone, reconcile
+from .restore_estimate import Estimate
 from .restored import settle
 from .restores import RestoreManager
 from .roles import Roles
@@ -153,7 +154,7 @@ class PostgresService:
             beside,
             self.backups,
             self.taker,
-            self._catalog,
+            Estimate(self._catalog, self._claims, beside),
             DatabaseRestore(
                 self._catalog,
                 self._claims,

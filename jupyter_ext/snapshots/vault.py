@@ -8,6 +8,7 @@ import os
 import secrets
 import shutil
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 from sqlalchemy import select
@@ -15,7 +16,7 @@ from sqlalchemy import select
 from ..devices.threads import in_a_thread
 from ..errors import Unavailable
 from ..postgres.files import ROOTS_FOLDER
-from ..postgres.owned_files import make_folder, remove_folders, write_private
+from ..postgres.owned_files import bytes_below, make_folder, remove_folders, write_private
 from ..postgres.processes import SystemUser
 from ..store.base import Fact
 from ..store.database import Store, insert_for
@@ -94,7 +95,7 @@ class Vault:
 
     async def size(self, owner: str) -> int:
         """Return the bytes that an account's repository takes up."""
-        return await in_a_thread(lambda: _size(self.place(owner)), "snapshots size")
+        return await in_a_thread(partial(bytes_below, self.place(owner)), "snapshots size")
 
     async def remove(self, owner: str) -> None:
         """Remove an account's repository."""
@@ -119,14 +120,3 @@ def folder_for(settings: SnapshotSettings, home: Path, chosen: str) -> Path:
     # Several homes may share the folder.
     name = hashlib.sha256(str(home.resolve()).encode()).hexdigest()[:12]
     return Path(chosen or ROOTS_FOLDER).expanduser().absolute() / f"snapshots-{name}"
-
-
-def _size(folder: Path) -> int:
-    total = 0
-    for path, _, files in os.walk(folder):
-        for name in files:
-            try:
-                total += (Path(path) / name).lstat().st_size
-            except FileNotFoundError:
-                continue
-    return total

@@ -38,7 +38,7 @@ BACKUP = {
         {"timeline": 1, "from": "2026-01-02T10:00:05Z", "to": "2026-01-02T12:00:00Z"}
     ],
 }
-PLAN = {
+PLAN: dict[str, Any] = {
     "backup": "backup-20260102",
     "dry_run": True,
     "mode": "in_place",
@@ -144,6 +144,10 @@ def test_a_dry_run_is_a_dry_run(pig: Pig, speaker: Speaker) -> None:
     assert restores(speaker) == [{"target_time": "2026-01-02T11:00:00Z", "dry_run": True}]
     told = pig("backup", "restore", "backup-20260102", "--dry-run", "--json")
     assert json.loads(told.out) == PLAN
+    assert "already" not in ran.out
+    sizes = PLAN["bytes"] | {"kept_earlier": 5_000_000}
+    speaker.says(RESTORE, {**PLAN, "bytes": sizes})
+    assert "5 MB of earlier restores" in pig("backup", "restore", "--dry-run").out
 
 
 def test_nobody_there_to_be_asked_sees_the_dry_run(pig: Pig, speaker: Speaker) -> None:

@@ -15,20 +15,28 @@ from ..engines.scratch import wait_until
 from ..services.test_over_http import numbers
 from .conftest import Desk
 from .test_backups import desk_in, taken
-from .test_databases import listed, quota_used, url_of
+from .test_databases import listed, quota_used, run, url_of
 from .test_restores import restored, table, write
 
 pytestmark = pytest.mark.postgres
 
 
-def replaced(client: httpx.Client) -> str:
+def earlier(client: httpx.Client, name: str) -> int:
+    """Return what a dry run says that earlier restores have kept."""
+    backup = client.get("backups").json()["backups"][0]
+    told = restored(client, backup, databases=[name], dry_run=True)
+    found: int = told["bytes"]["kept_earlier"]
+    return found
+
+
+def replaced(client: httpx.Client, name: str = "mine") -> str:
     """Restore a database; return what the one before is called."""
-    url = table(client, "mine")
+    url = table(client, name)
     write(url, 1)
     backup = taken(client)
     write(url, 2)
-    made = restored(client, backup, databases=["mine"])
-    kept: str = made["kept"]["mine"]
+    made = restored(client, backup, databases=[name])
+    kept: str = made["kept"][name]
     return kept
 
 
@@ -49,6 +57,31 @@ def test_it_tells_until_when_and_stays_until_then(desk: Desk) -> None:
         assert told["jupyter_ext_restores_beside"] == 0
         user.post(f"databases/{kept}/clone", json={"name": "saved"}).raise_for_status()
         assert shown(user, "saved")["kept_until"] is None
+
+
+def test_a_dry_run_tells_what_earlier_restores_have_kept(desk: Desk) -> None:
+    with desk.user("saver") as user, desk.user("other") as other:
+        desk.made(other, "theirs")
+        taken(other)
+        # Called alike, and kept by nobody.
+        desk.made(user, "hers.before-20260102-030405")
+        kept = replaced(user, "hers")
+        run(url_of(user, kept), "CREATE TABLE more AS SELECT generate_series(1, 10000)")
+
+        sizes = {
+            each["name"]: each["size_bytes"]
+            for each in desk.admin.get("databases?fresh=true").json()["databases"]
+            if each["kept_until"]
+        }
+
+        assert (earlier(user, "hers"), earlier(other, "theirs")) == (sizes[kept], 0)
+        assert earlier(desk.admin, "theirs") == sum(sizes.values())
+        [data] = desk.folder.glob("*/data")
+        cluster = data.with_name("before-20990101-000000")
+        cluster.mkdir()
+        (cluster / "file").write_bytes(b"x" * 1000)
+        assert earlier(desk.admin, "theirs") == sum(sizes.values()) + 1000
+        assert earlier(user, "hers") == sizes[kept]
 
 
 def test_it_goes_once_nobody_is_in_it_and_nothing_else_does() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
-from jupyter_ext.postgres.cluster_restore import drop_old
+from jupyter_ext.postgres.cluster_restore import drop_old, replaced_bytes
 from jupyter_ext.postgres.processes import SystemUser
 
 
@@ -26,8 +26,14 @@ def test_tablespaces_of_a_restored_cluster_go_with_it_and_no_others(tmp_path: Pa
     live = made(folder, "data", fast["two"])
     old = made(folder, "before-20200101-000000", fast["one"], fast["two"], own, odd)
     new = made(folder, "before-29990101-000000")
+    for number, place in enumerate((old, fast["one"], fast["two"], own, new, live)):
+        (place / "file").write_bytes(b"x" * 10**number)
+    (folder / "before-elsewhere").symlink_to(own)
 
+    assert asyncio.run(replaced_bytes(folder)) == 10**0 + 10**1 + 10**4
     asyncio.run(drop_old(folder, SystemUser.own(), 7))
+
+    assert asyncio.run(replaced_bytes(folder)) == 10**4
 
     assert (old.exists(), new.exists(), live.exists()) == (False, True, True)
     assert not (folder / "side-one").exists()

@@ -99,6 +99,7 @@ def planned(shown: Thing, other: str | None = None) -> Details:
             ("replaces", replaced or "nothing: it is left beside, at a port of its own"),
             ("keeps", kept(shown, whole)),
             ("keeps files", kept_files(shown)),
+            ("kept already", kept_earlier(shown)),
             ("needs", f"{size(sizes['side'])} beside; {size(sizes['free'])} are free"),
             ("takes", f"about {max(1, round(shown['seconds']))} s"),
         ],
@@ -113,6 +114,12 @@ def kept(shown: Thing, whole: bool) -> str | None:
     if whole:
         return f"the cluster of now ({bytes_}) in the folder {clean(shown['kept']['cluster'])}"
     return f"{bytes_} as {', '.join(map(clean, shown['kept'].values()))}"
+
+
+def kept_earlier(shown: Thing) -> str | None:
+    """Return how large what earlier restores have kept is."""
+    bytes_ = shown["bytes"].get("kept_earlier")
+    return f"{size(bytes_)} of earlier restores, for a while" if bytes_ else None
 
 
 def kept_files(shown: Thing) -> str | None:

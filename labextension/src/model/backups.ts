@@ -79,6 +79,8 @@ export interface Restore {
     readonly live: number;
     readonly side: number;
     readonly kept: number;
+    /** Of what earlier restores have kept, as far as it is the caller's. */
+    readonly kept_earlier?: number | null;
     readonly free: number;
   };
   /** Where what was there before is, by database; the folder of the whole cluster. */

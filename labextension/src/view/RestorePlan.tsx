@@ -28,6 +28,17 @@ export function RestorePlan(props: { plan: Restore }): React.ReactElement {
             </dd>
           </>
         )}
+      {plan.bytes.kept_earlier ? (
+        <>
+          <dt>{trans.__('Kept already')}</dt>
+          <dd>
+            {trans.__(
+              '%1 of earlier restores, for a while',
+              bytes(plan.bytes.kept_earlier)
+            )}
+          </dd>
+        </>
+      ) : null}
       <dt>{trans.__('Needs')}</dt>
       <dd>
         {trans.__(
