@@ -197,7 +197,8 @@ class Cluster:
         Unavailable
             It does not run.
         """
-        await self._reload(await self.need())
+        place = await self.need()
+        await self._reload(place, closed=await self.is_closed(place))
 
     async def close(self, place: Place) -> None:
         """Let nobody log in but the superuser, also after a start, until `open_again`.
@@ -207,22 +208,32 @@ class Cluster:
         """
         mark = partial(files.write_as, files.closed_mark(place), "", place.user)
         await on_disk(mark)
-        await self._reload(place)
+        await self._reload(place, closed=True)
 
     async def open_again(self, place: Place) -> None:
-        """Let in who may; one that does not run does so from its start on."""
-        await in_a_thread(partial(files.closed_mark(place).unlink, missing_ok=True), THREAD)
+        """Let in who may; where that fails it is tried again, and the status says so."""
         try:
-            await self._reload(place)
+            await self._open(place)
         except PlatformError as error:
-            _log.warning("PostgreSQL lets users in when it runs again: %s", error)
+            self._process = None
+            self._problem = Problem(
+                service="postgres",
+                what=f"PostgreSQL lets nobody in: {error.message}",
+                cure=getattr(error, "cure", ""),
+            )
+            _log.warning("%s", self._problem.what)
+
+    async def _open(self, place: Place) -> None:
+        await self._reload(place, closed=False)
+        # Not before: by the mark it is found where it could not be written who may come in.
+        await in_a_thread(partial(files.closed_mark(place).unlink, missing_ok=True), THREAD)
 
     async def is_closed(self, place: Place) -> bool:
         """Whether it lets nobody in: what is there may be another moment's."""
         return await in_a_thread(files.closed_mark(place).exists, THREAD)
 
-    async def _reload(self, place: Place) -> None:
-        await self._configure(place)
+    async def _reload(self, place: Place, *, closed: bool) -> None:
+        await self._configure(place, closed=closed)
         async with connected(place) as connection:
             await connection.execute("SELECT pg_reload_conf()")
 
@@ -352,7 +363,7 @@ class Cluster:
             for call in self._on_start:
                 await call(place)
             if await self.is_closed(place):
-                await self.open_again(place)
+                await self._open(place)
             # Not before: what keeps users apart is done by these calls.
             self._process = process
             self._problem = None
@@ -397,11 +408,11 @@ class Cluster:
             _log.warning("Port %d of the databases is taken; they are at %d now", record.port, port)
             Record(record.folder, port, record.system_identifier, record.version).write(self._home)
             place = await in_a_thread(self._found_place, THREAD)
-        await self._configure(place)
+        await self._configure(place, closed=await self.is_closed(place))
         await postmaster.start(place, self._folder_of(place) / "start.log")
         return place
 
-    async def _configure(self, place: Place) -> None:
+    async def _configure(self, place: Place, *, closed: bool) -> None:
         configure = partial(
             files.configure,
             place.data,
@@ -410,7 +421,7 @@ class Cluster:
             port=place.port,
             address=self._settings.bind_address,
             log=str(self._folder_of(place)),
-            closed=await self.is_closed(place),
+            closed=closed,
             more=await self._more(place) if self._more is not None else {},
         )
         await on_disk(configure)

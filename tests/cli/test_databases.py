@@ -74,6 +74,12 @@ def test_databases_are_listed(pig: Pig, speaker: Speaker) -> None:
     assert "`create NAME` makes one" in pig("db", "list").err
 
 
+def test_the_status_of_databases_is_their_list(pig: Pig) -> None:
+    shown = pig("status", "db")
+    assert (shown.code, shown.out) == (0, pig("db", "list").out)
+    assert [each["name"] for each in json.loads(pig("status", "db", "--json").out)] == ["a", "b"]
+
+
 def test_nobody_there_to_be_asked(pig: Pig, speaker: Speaker) -> None:
     ran = pig("db", "drop", "a", "--force")
     assert ran.code == 2

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from ..engines import clusters, jupyter
-from ..engines.disks import empty, fill, small_disk
-from ..engines.killer import STRUCK
+from ..engines.disks import FILLER, empty, fill, small_disk
 from ..engines.scratch import wait_until
 from ..postgres.conftest import Desk, settings
 from ..postgres.test_backups import listed, taken
@@ -23,6 +24,12 @@ RANDOM = (
     " FROM generate_series(1, 1000000) i GROUP BY i / 1000"
 )
 """16 MB that nothing compresses."""
+
+UNDONE = ["copying", "recovering", "loading"]
+"""Phases in which there has to be room for more."""
+
+OF_A_DATABASE = [*UNDONE, "closing", "renaming", "opening"]
+OF_THE_CLUSTER = [*UNDONE[:2], "archiving", "stopping", "swapping", "opening", "backing up"]
 
 NO_ROOM = "No space left on device"
 
@@ -105,8 +112,39 @@ def test_wal_without_room_is_told_and_kept_until_there_is(desk: Desk, repository
     assert rows(url) == [1, 2, 3]
 
 
-@pytest.mark.parametrize("phase", ["copying", "recovering", "loading"])
-def test_a_restore_without_room_changes_nothing(phase: str) -> None:
+@pytest.mark.parametrize(
+    ("names", "phase"),
+    [(["large"], each) for each in OF_A_DATABASE] + [([], each) for each in OF_THE_CLUSTER],
+)
+def test_a_restore_without_room_is_done_or_changes_nothing(names: list[str], phase: str) -> None:
+    with full_in(phase) as (desk, disk, backup):
+        url = url_of(desk.admin, "large")
+        path = f"backups/{backup['id']}/restore"
+
+        reply = desk.admin.post(path, json={"databases": names}, timeout=240)
+
+        assert (disk / FILLER).exists()
+        done = reply.status_code == 200
+        if not done:
+            assert reply.status_code == 503, reply.text
+            assert NO_ROOM in reply.text, reply.text
+        assert not done or phase not in UNDONE
+        empty(disk)
+        wait_until(lambda: answers(desk), "the databases", 90)
+        assert rows(url) == ([1] if done else [1, 2])
+        wait_until(lambda: not list(desk.folder.glob("*/side*")), "what was restored to go", 30)
+        nothing_is_left(desk)
+        kept = [each["name"] for each in desk.admin.get("databases").json()["databases"]]
+        kept = [name for name in kept if ".before-" in name]
+        kept += [str(each) for each in desk.folder.glob("*/before-*")]
+        assert len(kept) == int(done)
+        restored(desk.admin, backup, databases=names)
+        assert rows(url_of(desk.admin, "large")) == [1]
+
+
+@contextmanager
+def full_in(phase: str) -> Iterator[tuple[Desk, Path, dict[str, Any]]]:
+    """Yield a server whose clusters' disk is full once a restore is in a phase; a backup."""
     with small_disk(640) as disk, clusters.cluster_folder() as beside:
         folder = disk / "clusters"
         folder.mkdir(mode=0o711)
@@ -133,20 +171,8 @@ def test_a_restore_without_room_changes_nothing(phase: str) -> None:
                 write(url, 1)
                 backup = taken(admin)
                 write(url, 2)
-
-                path = f"backups/{backup['id']}/restore"
-                refused = admin.post(path, json={"databases": ["large"]}, timeout=240)
-
-                assert (beside / STRUCK).exists()
-                assert refused.status_code == 503, refused.text
-                assert NO_ROOM in refused.text, refused.text
-                empty(disk)
-                wait_until(lambda: answers(desk), "the databases", 90)
-                assert rows(url) == [1, 2]
-                wait_until(lambda: not list(folder.glob("*/side*")), "what was restored to go", 30)
-                nothing_is_left(desk)
-                restored(admin, backup, databases=["large"])
-                assert rows(url) == [1]
+                yield desk, disk, backup
+                print(server.log[-6000:])
         finally:
             for pid in clusters.postmasters(folder):
                 clusters.end(pid)
