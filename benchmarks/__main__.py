@@ -32,6 +32,7 @@ FIGURES = {
     "audit": "what being recorded adds to a request",
     "claims": "1,000 requests for 64 GPUs",
     "backups": "backups and restores of 1 GB",
+    "snapshots": "one name over files and databases",
     "databases": "making, cloning and listing databases",
     "listing": "a page of the list with 1,000 containers",
 }
