@@ -199,13 +199,18 @@ class SnapshotManager:
         note = await self._book.find(self._owner(caller, query.owner), name)
         if any(part.kind == "cluster" for part in note.there) and not caller.is_admin:
             raise Forbidden("Only an administrator deletes a snapshot of the whole cluster.")
+        return await self.remove(caller, note)
+
+    async def remove(self, caller: Account, note: Note) -> Running[DeletedSnapshot]:
+        """Delete a snapshot, whoever may ask for that; raises `Conflict` and `Unavailable`."""
         for role in ("snapshot", "before"):
             if await self._operations.active_about(role, [note.mark]):
-                raise Conflict("snapshot", name, f"{name} is in use by a restore that goes on.")
+                problem = f"{note.name} is in use by a restore that goes on."
+                raise Conflict("snapshot", note.name, problem)
         return await self._operations.start(
             caller,
             DELETE,
-            name,
+            note.name,
             partial(self._delete, note),
             input={"mark": note.mark},
             also=lambda session: self._book.leave(session, note.mark),

@@ -15,7 +15,6 @@ from ..errors import PlatformError
 from ..store.types import utcnow
 from .book import SnapshotBook
 from .manager import SnapshotManager
-from .schemas import OwnerQuery
 from .settings import SnapshotSettings
 
 if TYPE_CHECKING:
@@ -68,7 +67,7 @@ class Retention:
             try:
                 owner = await self._people.account(note.owner)
                 # Where a server dies meanwhile, the next one goes on.
-                deleting = await self._manager.delete(owner, note.name, OwnerQuery())
+                deleting = await self._manager.remove(owner, note)
                 await deleting.wait()
             except PlatformError as error:
                 _log.info("The snapshot %s is not deleted yet: %s", note.mark, error)

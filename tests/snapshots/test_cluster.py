@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sqlite3
+from contextlib import closing
 
 import pytest
 
@@ -10,12 +12,35 @@ from jupyter_ext.client import Client
 from jupyter_ext.errors import NotFound
 
 from ..engines import clusters, jupyter
-from ..engines.scratch import scratch_folder
+from ..engines.scratch import scratch_folder, wait_until
 from ..postgres.test_databases import url_of
 from ..postgres.test_restores import rows, table, write
 from .conftest import names, restored, taken, world_in
 
 pytestmark = pytest.mark.postgres
+
+
+@pytest.mark.slow
+def test_what_restores_kept_goes_although_its_owner_is_no_administrator_any_more() -> None:
+    with (
+        clusters.cluster_folder() as folder,
+        world_in(folder) as world,
+        world.user("uma", role="admin") as uma,
+    ):
+        world.made(uma, "umas")
+        taken(uma, "hers", parts=["databases"])
+        oldest = restored(uma, "hers")["kept"]
+        newest = restored(uma, "hers")["kept"]
+        world.admin.put("users/uma", json={"role": "user"}).raise_for_status()
+        with closing(sqlite3.connect(world.server.home / "store.db", timeout=10)) as store, store:
+            store.execute("UPDATE snapshots SET created_at = '2020-01-01 00:00:00.000000'")
+
+        (world.files / "a.txt").write_text("one")
+        taken(world.admin, "files", parts=["files"])
+        restored(world.admin, "files")
+
+        wait_until(lambda: oldest not in names(uma), "what is overdue to go")
+        assert names(uma) == [newest, "hers"]
 
 
 @pytest.mark.slow
