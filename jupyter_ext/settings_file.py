@@ -189,8 +189,11 @@ def _flat(services: Mapping[str, Any]) -> Mapping[str, Any]:
     }
     # What `pig config set` writes, which is the later word.
     flat |= {key: value for key, value in services.items() if key not in nested}
-    if units := [str(said["unit"]) for said in nested.values() if "unit" in said]:
-        flat["systemd_units"] = [*flat.get("systemd_units", []), *units]
+    listed = flat.get("systemd_units") or []
+    units = [said["unit"] for said in nested.values() if said.get("unit")]
+    # What is no list is left as it is, for whoever refuses it.
+    if units and isinstance(listed, list):
+        flat["systemd_units"] = [*listed, *units]
     return flat
 
 

@@ -212,3 +212,15 @@ def test_services_have_sections_of_their_own(pig: Pig, file: Path) -> None:
     assert "vscode.colour" in pig("config", "get", "services.vscode.colour").err
     assert pig("config", "set", "services.vscode.folder", "/opt").code == 0
     assert SettingsFile.read(str(file), {}).get("services", "vscode_folder") == "/opt"
+
+
+@pytest.mark.parametrize(
+    ("units", "meant"),
+    [("", ["grafana"]), ("redis", "redis"), ("5", 5), ("[cron]", ["cron", "grafana"])],
+)
+def test_a_services_unit_is_added_to_a_list_alone(file: Path, units: str, meant: object) -> None:
+    file.parent.mkdir()
+    text = f"services:\n  systemd_units: {units}\n  grafana: {{unit: grafana}}\n  x: {{unit: }}\n"
+    file.write_text(text)
+    # What is no list the trait refuses, by name.
+    assert SettingsFile.read(str(file), {}).traits().ServiceSettings == {"systemd_units": meant}
