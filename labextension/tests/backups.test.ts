@@ -7,6 +7,7 @@ import {
   extentOf,
   fittingTicks,
   fromField,
+  isEnd,
   Lane,
   lanesOf,
   nearest,
@@ -165,6 +166,15 @@ describe('timelines', () => {
     expect(sourceFor(sources, ['since', 'a'])).toBe(older);
     expect(sourceFor(sources, ['since'])).toBe(newer);
     expect(sourceFor([], [])).toBeUndefined();
+  });
+
+  it('are restored without WAL where their end is asked for and they have all', () => {
+    const full = { ...backup('full', '09:00:00', 1), databases: ['a'] };
+    expect(isEnd(full, earliest(full), ['a'])).toBe(true);
+    expect(isEnd(full, earliest(full), [])).toBe(true);
+    expect(isEnd(full, earliest(full) + 1000, ['a'])).toBe(false);
+    // Made while it was taken.
+    expect(isEnd(full, earliest(full), ['a', 'since'])).toBe(false);
   });
 
   it('are drawn from the first backup to now, and never as nothing', () => {

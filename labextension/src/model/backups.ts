@@ -234,6 +234,18 @@ export function sourceFor(
   return sources.find(hasAll) ?? sources[0];
 }
 
+/** Whether a moment is the end of a backup that has databases: that needs no WAL behind it. */
+export function isEnd(
+  backup: Backup,
+  moment: number,
+  databases: readonly string[]
+): boolean {
+  return (
+    moment === earliest(backup) &&
+    databases.every(name => backup.databases.includes(name))
+  );
+}
+
 /** The databases that can be restored one by one from backups that reach a moment. */
 export function restorable(
   sources: readonly Backup[],

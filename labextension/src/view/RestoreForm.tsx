@@ -4,6 +4,7 @@ import {
   Backup,
   earliest,
   fromField,
+  isEnd,
   lanesOf,
   NewRestore,
   restorable,
@@ -81,8 +82,7 @@ export function RestoreForm(props: {
       ? {
           backup: source.id,
           wish: {
-            // A backup's own end needs no WAL behind it.
-            ...(moment !== earliest(source) && {
+            ...(!isEnd(source, moment, whole ? [] : databases) && {
               target_time: new Date(moment).toISOString(),
               timeline
             }),
