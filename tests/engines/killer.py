@@ -4,9 +4,9 @@ The environment says whom (`KILL`: server, postgres, backend, pg_dump, pg_restor
 disk, which is filled), in which phase (`KILL_AT`) of which kind of operation (`KILL_IN`), and where
 the databases (`KILL_BELOW`) and the disk (`KILL_DISK`) are. It may wait in the phase: for so many
 seconds (`KILL_AFTER`), for the first call of this method of the engine's driver
-(`KILL_AFTER_CALL`), for the first run of pgBackRest (`KILL_RUNNING`), or for something new that is
-called so below the databases' folder (`KILL_UPON`). What the row of the
-operation reads at the blow is written down.
+(`KILL_AFTER_CALL`), for the first of them that comes (`KILL_RUNNING`), or for something new that is
+called so below the databases' folder (`KILL_UPON`). What the row of the operation reads at the blow
+is written down.
 """
 
 from __future__ import annotations

@@ -37,6 +37,9 @@ OF_A_DATABASE += ["opening", "bringing files", "keeping files", "putting files"]
 OF_THE_SYSTEMS = ["switching", "closing", "renaming", "opening"]
 DATABASES = ("one", "two", "postgres")
 
+# Between the stop of one cluster and the start of the other: it is killed as soon as it starts.
+WITHOUT_POSTGRES = ["swapping", "opening"]
+
 # pgBackRest is killed in its next run. After these there is none any more: databases are loaded
 # from where it has put them, and files are restic's.
 WITHOUT_RUNS = {
@@ -152,14 +155,14 @@ def struck(
     """
     mark = world.folder / STRUCK
     mark.unlink(missing_ok=True)
+    comes = whom == "pgbackrest" or (whom == "postgres" and phase in WITHOUT_POSTGRES)
     environ = {
         "KILL": whom,
         "KILL_AT": phase,
         "KILL_IN": kind,
         "KILL_BELOW": str(world.folder),
         "KILL_AFTER": str(after),
-        # Of those that run for a moment only, the next one.
-        **({"KILL_RUNNING": "yes"} if whom == "pgbackrest" else {}),
+        **({"KILL_RUNNING": "yes"} if comes else {}),
     }
     with (
         jupyter.jupyter_server(
