@@ -157,6 +157,10 @@ def test_a_moment_is_picked_read_about_and_gone_back_to(open_lab: OpenLab, shop:
     assert shop.rows() == [1, 2]
     kept = lab.panel.locator(".jx-Database").filter(has_text="shop.before-")
     expect(kept).to_be_visible()
+    dialog = ask_for_the_way_back(lab)
+    expect(dialog.locator(".jx-RestorePlan")).to_contain_text("of earlier restores, for a while")
+    lab.page.keyboard.press("Escape")
+    expect(dialog).to_have_count(0)
 
     # Nobody ends everybody's sessions by one click.
     view(lab, "Admin")
