@@ -102,7 +102,9 @@ class DatabaseAccess:
             if (role := await self._roles.of(account.id)) is not None:
                 # No session of theirs may hold what is to be dropped.
                 await self._roles.shut_out(role)
-            there = {each.name: each for each in await self._catalog.list()}
+            # A name may be another one's by now.
+            listed = await self._catalog.list()
+            there = {each.name: each for each in listed if each.role == role}
             for each in owned:
                 if (found := there.get(each.name)) is not None:
                     await self._catalog.drop(found, force=True)

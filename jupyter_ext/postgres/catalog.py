@@ -150,6 +150,18 @@ class Catalog:
                 return count
             await asyncio.sleep(0.05)
 
+    async def in_use(self, found: Found) -> bool:
+        """Whether somebody is in a database or has a lock on it, so that its drop would wait."""
+        query = (
+            "SELECT EXISTS (SELECT FROM pg_stat_activity"
+            " WHERE datid = %(oid)s AND backend_type = 'client backend')"
+            " OR EXISTS (SELECT FROM pg_locks WHERE locktype = 'object'"
+            " AND classid = 'pg_database'::regclass AND objid = %(oid)s)"
+        )
+        async with self._connections.use() as connection:
+            row = await (await connection.execute(query, {"oid": found.oid})).fetchone()
+        return bool(row and row[0])
+
     async def burden(self, name: str) -> tuple[int, int] | None:
         """Count who is in a database, and its bytes, which is what copying it depends on.
 
@@ -297,11 +309,17 @@ class Catalog:
             Somebody is in one of them, a name is taken, or one is another role's.
         """
         wanted = roles or {}
+        # Who drops one of these has looked at its name, and drops whatever has it then.
+        lock = (
+            "SELECT pg_advisory_xact_lock(%s + oid::bigint) FROM pg_database"
+            " WHERE datname = ANY(%s) ORDER BY oid"
+        )
         query = (
             "SELECT datname::text, pg_get_userbyid(datdba)::text FROM pg_database"
             " WHERE datname = ANY(%s)"
         )
         async with connection.transaction():
+            await connection.execute(lock, [DROPPING, [old for old, _ in moves]])
             for old, new in moves:
                 await connection.execute(statement("ALTER DATABASE {} RENAME TO {}", old, new))
             # Renamed they are locked: from here on nobody drops one and makes another.

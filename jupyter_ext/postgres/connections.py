@@ -339,6 +339,9 @@ def _stopped() -> Away:
 CLOSED_TO_ALL = "is not currently accepting connections"
 """What PostgreSQL says of a database whose owner forbade connections."""
 
+CHANGED_TOO = "tuple concurrently updated"
+"""What it says of a role or a database whose change another one's came before."""
+
 _WAY = re.compile(
     r"(?:connection failed: )?connection to server"
     r' (?:on socket "[^"]*"|at "[^"]*"(?: \([^)]*\))?, port \d+) failed: (?:FATAL: +)?'
@@ -372,6 +375,8 @@ def _translated(error: Exception) -> PlatformError | None:
             "It is in use: an open transaction holds a lock on it, or on the role that has it. End "
             "that one (COMMIT, ROLLBACK, or close its session) and try again.",
         )
+    if CHANGED_TOO in text:
+        return Conflict("database", "", "It was changed by somebody else just then. Try again.")
     if CLOSED_TO_ALL in text:
         return Conflict(
             "database",

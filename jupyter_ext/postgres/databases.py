@@ -167,6 +167,10 @@ class DatabaseManager:
             # One that was dropped is forgotten elsewhere; what is another one's by now stays.
             if found is None or accounts.get(found.role) != each.owner:
                 continue
+            # Dropping it would keep whoever comes in waiting, and what is looked after next.
+            if await self._catalog.in_use(found):
+                _log.info("%s, which a restore had replaced, stays: it is in use", each.name)
+                continue
             try:
                 if await asyncio.shield(self._drop(Seen(found, each), force=False)):
                     _log.info("%s, which a restore had replaced, is dropped", each.name)

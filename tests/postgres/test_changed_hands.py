@@ -15,11 +15,14 @@ from jupyter_ext.postgres.catalog import DROPPING
 from ..engines import clusters, jupyter
 from ..engines.scratch import wait_until
 from .conftest import Desk, settings
-from .test_databases import quota_used, run, url_of
+from .test_backups import taken
+from .test_databases import listed, quota_used, run, url_of
+from .test_restores import restored, rows, table, write
 
 pytestmark = pytest.mark.postgres
 
 WAITING = "SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+BOTH_WAITING = f"{WAITING} OFFSET 1"
 
 
 @pytest.fixture(scope="module")
@@ -113,10 +116,59 @@ def test_who_deletes_it_twice_at_once_is_told_the_second_time(desk: Desk) -> Non
         desk.made(user, "double")
         with deletion(desk, user, "double") as first:
             second = pool.submit(user.delete, "databases/double?force=true")
-            both = "SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted OFFSET 1"
             super_url = url_of(desk.admin, "postgres")
-            wait_until(lambda: run(super_url, both), "both that wait")
+            wait_until(lambda: run(super_url, BOTH_WAITING), "both that wait")
 
         assert sorted(each.result().status_code for each in (first, second)) == [200, 404]
         assert quota_used(user) == 0
         desk.made(user, "double")
+
+
+def test_what_a_restore_puts_there_meanwhile_stays(desk: Desk) -> None:
+    lock = (
+        "SELECT pg_advisory_lock(%s + oid::bigint) FROM pg_database WHERE datname LIKE 'restore-%%'"
+    )
+    with desk.user("goer") as user:
+        url = table(user, "back")
+        write(url, 1)
+        backup = taken(user)
+        write(url, 2)
+        with (
+            ThreadPoolExecutor(2) as pool,
+            psycopg.connect(url_of(desk.admin, "postgres"), autocommit=True) as other,
+        ):
+            restoring = pool.submit(restored, user, backup, databases=["back"])
+            # As if somebody dropped what is loaded, it keeps the restore from renaming anything.
+            wait_until(lambda: other.execute(lock, [DROPPING]).fetchone(), "what is loaded", 60)
+            wait_until(lambda: other.execute(WAITING).fetchone(), "the restore that waits", 60)
+            deleting = pool.submit(user.delete, "databases/back?force=true")
+            wait_until(lambda: other.execute(BOTH_WAITING).fetchone(), "both that wait")
+
+        assert deleting.result().status_code == 409, deleting.result().text
+        assert {"back", restoring.result()["kept"]["back"]} == set(listed(user))
+        assert rows(url) == [1]
+
+
+def test_what_somebody_else_made_while_its_owner_went_stays(desk: Desk) -> None:
+    with (
+        desk.user("leaver") as leaver,
+        desk.user("stayer") as stayer,
+        desk.server.client() as admin,
+    ):
+        desk.made(leaver, "contested")
+        with (
+            ThreadPoolExecutor(1) as pool,
+            psycopg.connect(url_of(desk.admin, "postgres")) as other,
+        ):
+            # Who goes is shut out first.
+            other.execute("ALTER ROLE leaver CONNECTION LIMIT 7")
+            going = pool.submit(desk.admin.delete, "users/leaver", params={"purge": "true"})
+            waiting = "SELECT 1 FROM pg_locks WHERE NOT granted"
+            wait_until(lambda: other.execute(waiting).fetchone(), "the purge that waits")
+            assert admin.delete("databases/contested?force=true").status_code == 200
+            desk.made(stayer, "contested")
+            other.rollback()
+
+        assert going.result().status_code == 200, going.result().text
+        assert set(listed(stayer)) == {"contested"}
+        run(url_of(stayer, "contested"), "SELECT 1")

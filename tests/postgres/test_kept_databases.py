@@ -96,9 +96,14 @@ def test_it_goes_once_nobody_is_in_it_and_nothing_else_does() -> None:
     ):
         desk.made(user, "mine.before-20260102-030405")
         kept = replaced(user)
-        with closing(psycopg.connect(url_of(user, kept))) as inside:
-            stays = f"{kept}, which a restore had replaced, stays"
+        stays = f"{kept}, which a restore had replaced, stays: it is in use\n"
+        with psycopg.connect(url_of(user, "mine")) as locking:
+            locking.execute(f"COMMENT ON DATABASE \"{kept}\" IS 'mine'")
+            # Nobody waits for the lock meanwhile.
             wait_until(lambda: stays in desk.server.log, "somebody to look for it")
+        with closing(psycopg.connect(url_of(user, kept))) as inside:
+            times = desk.server.log.count(stays) + 1
+            wait_until(lambda: desk.server.log.count(stays) > times, "another two looks", 30)
             rows = inside.execute("SELECT n FROM log ORDER BY n").fetchall()
             assert rows == [(1,), (2,)]
 
