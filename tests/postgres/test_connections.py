@@ -12,6 +12,7 @@ from collections.abc import Iterator
 import psycopg
 import pytest
 
+from jupyter_ext.errors import Conflict
 from jupyter_ext.postgres.connections import Connections, connected, ping
 from jupyter_ext.postgres.sessions import endless
 
@@ -102,5 +103,29 @@ def test_what_the_operators_own_url_sets_decides(cluster: DeskCluster) -> None:
                     assert await rows.fetchone() == (text,)
         finally:
             await connections.close()
+
+    asyncio.run(run())
+
+
+def test_who_changes_what_another_one_changes_is_told_to_try_again(cluster: DeskCluster) -> None:
+    cluster.start()
+    cluster.sql("CREATE ROLE wanted")
+    change = "ALTER ROLE wanted CONNECTION LIMIT 7"
+
+    async def run() -> None:
+        async with connected(cluster.place) as first, connected(cluster.place) as looks:
+            async with first.transaction():
+                await first.execute(change)
+                second = asyncio.create_task(changed())
+                waiting = "SELECT 1 FROM pg_locks WHERE NOT granted"
+                async with asyncio.timeout(30):
+                    while not await (await looks.execute(waiting)).fetchone():
+                        await asyncio.sleep(0.01)
+            with pytest.raises(Conflict, match="just then"):
+                await second
+
+    async def changed() -> None:
+        async with connected(cluster.place) as connection:
+            await connection.execute(change)
 
     asyncio.run(run())
