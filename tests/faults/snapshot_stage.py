@@ -210,7 +210,8 @@ def nothing_half_is_left(stage: Stage, world: World, ann: httpx.Client) -> None:
     assert len(marks) == len(there)
     assert not any(copying(stage.folder, sign) for sign in ("snapshot-", "restore-"))
     assert not list(world.home("ann").glob(".jupyter_ext-*"))
-    assert len(images_of(stage.engine)) == len(there)
+    imaged = [part for part in parts if part["kind"] == "container"]
+    assert len(images_of(stage.engine)) == len(imaged)
     assert not list(stage.folder.glob("*/side*")) and not list(stage.folder.glob("*/closed"))
     for repository in stage.folder.glob("snapshots-*/*/repository"):
         kept = [part for part in parts if part["kind"] == "files"]
