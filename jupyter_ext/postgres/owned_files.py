@@ -105,8 +105,15 @@ def read_end(path: Path, begin: int = 0) -> str:
         return file.read(READ_BYTES).decode(errors="replace")
 
 
+MOST_LATER = 100
+"""How often what was appended while a log is shortened is looked for."""
+
+
 def shorten(path: Path, largest: int, kept: int) -> None:
     """Keep the end of a log that has grown too long; who appends to it goes on behind that.
+
+    What is appended meanwhile comes along, but for what comes in the very last moment. A crash
+    leaves all of the end, and a full disk is no reason to fail.
 
     Raises
     ------
@@ -114,18 +121,23 @@ def shorten(path: Path, largest: int, kept: int) -> None:
         It can't be, or is no file that only its writer has.
     """
     descriptor = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK)
-    with os.fdopen(descriptor, "r+b") as file:
+    with os.fdopen(descriptor, "r+b"):
         found = os.fstat(descriptor)
         # Another name of it may be somebody else's.
         if not stat.S_ISREG(found.st_mode) or found.st_nlink != 1:
             raise OSError(errno.EINVAL, os.strerror(errno.EINVAL), str(path))
         if found.st_size <= largest:
             return
-        file.seek(found.st_size - kept)
-        end = file.read(kept).partition(b"\n")[2]
-        file.truncate(0)
-        file.seek(0)
-        file.write(end)
+        read = found.st_size
+        end = os.pread(descriptor, kept, read - kept).partition(b"\n")[2]
+        written = os.pwrite(descriptor, end, 0)
+        for _ in range(MOST_LATER):
+            more = os.pread(descriptor, kept, read)
+            if not more:
+                break
+            read += len(more)
+            written += os.pwrite(descriptor, more, written)
+        os.ftruncate(descriptor, written)
 
 
 def bytes_below(*folders: Path) -> int:
