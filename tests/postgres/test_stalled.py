@@ -19,6 +19,7 @@ import pytest
 from jupyter_ext.errors import Unavailable
 from jupyter_ext.postgres import pgbackrest, processes
 from jupyter_ext.postgres.backup_info import BackupKind
+from jupyter_ext.postgres.phases import BackupPhase
 from jupyter_ext.postgres.processes import ProgramFailed, SystemUser, run
 from tests.engines.desk_cluster import processes_of
 
@@ -61,10 +62,14 @@ async def test_a_restore_that_hangs_is_ended(
 async def test_a_backup_that_hangs_is_ended(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     await world.backups.backup(BackupKind.FULL)
     monkeypatch.setattr(pgbackrest, "STALL_SECONDS", STALL)
-    stop = partial(told, world, signal.SIGSTOP, helpers=True)
+
+    def stop(phase: str) -> None:
+        # Most of it is still to come then, however late that is heard.
+        if phase == BackupPhase.COPYING:
+            told(world, signal.SIGSTOP, helpers=False)
 
     with pytest.raises(Unavailable, match="read and wrote nothing"):
-        await world.backups.backup(BackupKind.FULL, progress=lambda _: stop())
+        await world.backups.backup(BackupKind.FULL, enter=stop)
 
     assert processes_of(world.cluster.folder / "pgbackrest") == []
     assert len((await world.backups.info()).backups) == 1
