@@ -329,6 +329,7 @@ def test_nobody_else_sees_devices_or_asks_for_them(open_lab: OpenLab, hosts: Hos
     assert not any("/api/v1/devices" in each or '"devices"' in each for each in asked)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("theme", THEMES)
 def test_devices_are_readable_in_a_narrow_panel(
     theme: str, open_lab: OpenLab, hosts: Hosts

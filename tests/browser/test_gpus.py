@@ -112,6 +112,7 @@ def test_theme_of_gpus_is_readable(
     readable(lab.panel.locator(".jx-Gpu"))
 
 
+@pytest.mark.slow
 def test_the_widget_streams_while_it_is_seen(
     open_lab: OpenLab, gpu_lab: tuple[jupyter.JupyterServer, Dockerd], cards: Cards
 ) -> None:

@@ -142,6 +142,7 @@ class TestBackAndForth:
                 assert reply.status_code == status, reply.text
                 assert "files" in reply.json()["error"]["details"]
 
+    @pytest.mark.slow
     def test_they_are_tested_and_go_with_it(self, desk: World) -> None:
         home = desk.home("tom")
         with desk.user("tom") as tom:

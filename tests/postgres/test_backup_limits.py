@@ -55,6 +55,7 @@ def test_users_push_out_nothing_and_no_id_comes_again(desk: Desk) -> None:
         assert len({first, *own, newer, again}) == 5
 
 
+@pytest.mark.slow
 def test_snapshots_take_no_more_backups_than_their_owner_may(desk: Desk) -> None:
     taken(desk.admin)
     before = ids(desk)

@@ -84,6 +84,7 @@ def test_a_dry_run_tells_what_earlier_restores_have_kept(desk: Desk) -> None:
         assert earlier(user, "hers") == sizes[kept]
 
 
+@pytest.mark.slow
 def test_it_goes_once_nobody_is_in_it_and_nothing_else_does() -> None:
     with (
         clusters.cluster_folder() as folder,

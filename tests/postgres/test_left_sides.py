@@ -83,6 +83,7 @@ def test_one_that_could_not_be_removed_goes_when_it_can(desk: Desk, folder: Path
     assert desk.admin.post(f"backups/{backup['id']}/verify", timeout=120).status_code == 200
 
 
+@pytest.mark.slow
 def test_what_is_wanted_or_in_use_or_not_ours_stays(desk: Desk, folder: Path) -> None:
     backup = desk.admin.get("backups").json()["backups"][0]
     side = restored(desk.admin, backup, mode="side", databases=[])["side"]

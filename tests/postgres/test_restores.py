@@ -301,6 +301,7 @@ class TestRefusals:
             assert rows(url) == [7]
             nothing_is_left(desk)
 
+    @pytest.mark.slow
     def test_a_name_that_changes_hands_meanwhile_is_left_alone(self, desk: Desk) -> None:
         with desk.user("bella") as bella, desk.user("cleo") as cleo:
             url = table(bella, "course")

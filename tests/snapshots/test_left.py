@@ -21,6 +21,7 @@ def copies(world: World) -> set[Path]:
     return set(world.repositories.glob("*/repository/snapshots/*"))
 
 
+@pytest.mark.slow
 def test_files_of_one_whose_engine_went_away_go_when_it_is_back() -> None:
     with (
         Dockerd() as engine,

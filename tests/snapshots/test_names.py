@@ -81,6 +81,7 @@ def test_other_fields_are_named_too(world: World) -> None:
         assert any(each.startswith(field) for each in reply.json()["error"]["details"])
 
 
+@pytest.mark.slow
 def test_pig_gives_the_same_names(
     world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
