@@ -10,14 +10,12 @@ import time
 from pathlib import Path
 from typing import Any
 
-import psycopg
-
 from jupyter_ext.postgres.processes import SystemUser
 from jupyter_ext.postgres.programs import find_programs
 from tests.engines.clusters import cluster_folder, system_user
 from tests.engines.scratch import free_port
 
-from .harness import Caller, server
+from .harness import Caller, fill_database, server
 from .rows import Row, median, ratio_at_most
 
 BACKUPS = 3
@@ -40,12 +38,7 @@ def run() -> list[Row]:
         Caller.of(jupyter, timeout=600) as caller,
     ):
         url = caller.json("POST", "/api/v1/databases", {"name": "source"})["connection_url"]
-        with psycopg.connect(url, autocommit=True) as connection:
-            connection.execute(
-                "CREATE TABLE t AS SELECT i, repeat(md5(i::text), 20) AS text"
-                " FROM generate_series(1, %s) i",
-                [SOURCE_ROWS],
-            )
+        fill_database(url, SOURCE_ROWS)
         # Prepares the repository.
         backup = caller.json("POST", "/api/v1/backups", {})
         plain = Plain(folder)

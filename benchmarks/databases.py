@@ -15,7 +15,7 @@ from psycopg import sql
 from jupyter_ext.postgres.schemas import SPARE
 from tests.engines.clusters import cluster_folder
 
-from .harness import Caller, server
+from .harness import Caller, fill_database, server
 from .rows import Row, at_most, median, ratio_at_most, told
 
 ROUNDS = 25
@@ -46,12 +46,7 @@ def run() -> list[Row]:
     ):
         for size, count in SOURCES.items():
             url = caller.json("POST", PATH, {"name": size})["connection_url"]
-            with psycopg.connect(url, autocommit=True) as connection:
-                connection.execute(
-                    "CREATE TABLE t AS SELECT i, repeat(md5(i::text), 20) AS text"
-                    " FROM generate_series(1, %s) i",
-                    [count],
-                )
+            fill_database(url, count)
         with psycopg.connect(url.rpartition("/")[0] + "/postgres", autocommit=True) as plain:
             rows = [_making(caller, plain), _making_many(caller, plain)]
             for size, rounds in CLONES.items():

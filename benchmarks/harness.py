@@ -13,6 +13,8 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import Any
 
+import psycopg
+
 from jupyter_ext.api.dialects import DIALECTS
 from tests.engines.dockerd import Dockerd
 from tests.engines.images import load_busybox
@@ -103,6 +105,16 @@ def fill(docker: Dockerd, count: int, *, start: bool) -> list[str]:
 
     with ThreadPoolExecutor(4) as threads:
         return list(threads.map(make, range(count)))
+
+
+def fill_database(url: str, rows: int) -> None:
+    """Make a table of this many rows, of about 740 bytes each."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(
+            "CREATE TABLE t AS SELECT i, repeat(md5(i::text), 20) AS text"
+            " FROM generate_series(1, %s) i",
+            [rows],
+        )
 
 
 def wait_for_count(caller: Caller, count: int, seconds: float = 60) -> None:

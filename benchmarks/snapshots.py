@@ -16,7 +16,7 @@ from jupyter_ext.postgres.place import SUPERUSER
 from tests.engines.clusters import cluster_folder
 from tests.engines.scratch import scratch_folder
 
-from .harness import Caller, server
+from .harness import Caller, fill_database, server
 from .rows import Row, median, ratio_at_most
 
 ROUNDS = 7
@@ -45,12 +45,8 @@ def run() -> list[Row]:
         Caller.of(jupyter, timeout=600) as caller,
     ):
         url = caller.json("POST", "/api/v1/databases", {"name": "source"})["connection_url"]
+        fill_database(url, SOURCE_ROWS)
         with psycopg.connect(url, autocommit=True) as connection:
-            connection.execute(
-                "CREATE TABLE t AS SELECT i, repeat(md5(i::text), 20) AS text"
-                " FROM generate_series(1, %s) i",
-                [SOURCE_ROWS],
-            )
             _write(files, FILES)
             plain = Plain(folder, files, place)
             # The first ones read all files, and take the backup that later moments need.
